@@ -1,0 +1,43 @@
+// Files: read whole, mapped, written so that either the old or the new content is there, never half of it.
+// SPDX-License-Identifier: Apache-2.0
+#ifndef SLIPWAY_BASE_FILES_H
+#define SLIPWAY_BASE_FILES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/str.h"
+
+// Errors name the path and the system's reason. Any thread.
+
+// Reads at most `len_max` bytes; a larger file is ERR_LIMIT. *out is initialised by the call; buf_clear() afterwards.
+MUST_CHECK int file_read(const char *path, size_t len_max, buf *out, err *e);
+
+// Maps a regular file for reading; an empty one gives len 0. The view lives until file_unmap().
+MUST_CHECK int file_map(const char *path, str *out, err *e);
+void file_unmap(str map);
+
+// Temporary file in the same folder, write, fsync, rename, fsync of the folder. On failure nothing is left behind and
+// the old content is untouched. `mode` as for open(), e.g. 0644.
+MUST_CHECK int file_write_atomic(const char *path, str content, unsigned mode, err *e);
+
+MUST_CHECK int dir_make(const char *path, unsigned mode, err *e); // with its parents; an existing one is fine
+MUST_CHECK int dir_sync(const char *path, err *e);
+bool path_exists(const char *path);
+
+// "DIR/NAME" into a new text: mem_free(). NULL without memory.
+char *path_join(const char *dir, const char *name);
+// The name without folders and without the last extension ("a/b/titanic.csv.gz" -> "titanic"): mem_free().
+char *path_stem(const char *path);
+
+// All of it, whatever signals and short writes do.
+MUST_CHECK int fd_write_all(int fd, str content, err *e);
+
+// Fault injection, for tests: the nth system call for I/O made by this file from now on fails with `number` (an errno).
+// 0 switches it off. Returns the number of calls since the last time.
+uint64_t files_fail_at(uint64_t nth, int number);
+
+#endif
