@@ -62,7 +62,8 @@ int bytes_varint(bytes *b, uint64_t *out, err *e)
     uint64_t value = 0;
     const uint8_t *p = b->at;
     for (int shift = 0; shift < 70; shift += 7) {
-        if (p == b->end) return err_set_at(e, ERR_FORMAT, bytes_at(b), "byte %lld: a number ends too early", (long long)bytes_at(b));
+        if (p == b->end)
+            return err_set_at(e, ERR_FORMAT, bytes_at(b), "byte %lld: a number ends too early", (long long)bytes_at(b));
         uint8_t byte = *p++;
         if (shift == 63 && byte > 1) break;
         value |= (uint64_t)(byte & 0x7F) << shift;

@@ -38,7 +38,7 @@ MUST_CHECK int bytes_f32(bytes *b, float *out, err *e);
 MUST_CHECK int bytes_f64(bytes *b, double *out, err *e);
 MUST_CHECK int bytes_varint(bytes *b, uint64_t *out, err *e); // base 128, at most 10 bytes, as protocol buffers have it
 MUST_CHECK int bytes_skip(bytes *b, uint64_t n, err *e);
-MUST_CHECK int bytes_take(bytes *b, uint64_t n, str *out, err *e);  // a view of the next n bytes
+MUST_CHECK int bytes_take(bytes *b, uint64_t n, str *out, err *e);    // a view of the next n bytes
 MUST_CHECK int bytes_slice(bytes *b, uint64_t n, bytes *out, err *e); // a cursor over the next n; offsets as in b
 
 #endif

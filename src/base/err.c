@@ -20,7 +20,7 @@ static void cut_at_character(char *text, size_t size)
     if (end - (start - 1) < want) text[start - 1] = '\0';
 }
 
-static void set_v(err *e, int code, int64_t at, const char *format, va_list args)
+__attribute__((format(printf, 4, 0))) static void set_v(err *e, int code, int64_t at, const char *format, va_list args)
 {
     if (!e) return;
     e->code = code;

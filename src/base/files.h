@@ -13,7 +13,8 @@
 
 // Errors name the path and the system's reason. Any thread.
 
-// Reads at most `len_max` bytes; a larger file is ERR_LIMIT. *out is initialised by the call; buf_clear() afterwards.
+// Reads at most `len_max` bytes; a larger file is ERR_LIMIT. Also of a pipe. *out is initialised by the call, empty on
+// failure; buf_clear() afterwards.
 MUST_CHECK int file_read(const char *path, size_t len_max, buf *out, err *e);
 
 // Maps a regular file for reading; an empty one gives len 0. The view lives until file_unmap().
@@ -21,7 +22,8 @@ MUST_CHECK int file_map(const char *path, str *out, err *e);
 void file_unmap(str map);
 
 // Temporary file in the same folder, write, fsync, rename, fsync of the folder. On failure nothing is left behind and
-// the old content is untouched. `mode` as for open(), e.g. 0644.
+// the old content is untouched; only when the very last step fails, the fsync of the folder, is the new content there,
+// whole, but not sure to survive a power loss. `mode` as for open(), e.g. 0644.
 MUST_CHECK int file_write_atomic(const char *path, str content, unsigned mode, err *e);
 
 MUST_CHECK int dir_make(const char *path, unsigned mode, err *e); // with its parents; an existing one is fine
@@ -30,7 +32,8 @@ bool path_exists(const char *path);
 
 // "DIR/NAME" into a new text: mem_free(). NULL without memory.
 char *path_join(const char *dir, const char *name);
-// The name without folders and without the last extension ("a/b/titanic.csv.gz" -> "titanic"): mem_free().
+// The name without folders, without ".gz" and without the last extension ("a/b/titanic.csv.gz" -> "titanic"):
+// mem_free(). NULL without memory.
 char *path_stem(const char *path);
 
 // All of it, whatever signals and short writes do.

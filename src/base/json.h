@@ -25,10 +25,11 @@ MUST_CHECK int json_parse(json_t **out, str text, err *e);
 MUST_CHECK int json_format(const json_t *value, bool pretty, buf *out, err *e);
 
 // Members of an object by type; ERR_FORMAT names the member that is missing or of another type.
-MUST_CHECK int json_member_object(const json_t *object, const char *key, json_t **out, err *e); // borrowed
-MUST_CHECK int json_member_array(const json_t *object, const char *key, json_t **out, err *e);  // borrowed
+MUST_CHECK int json_member_object(const json_t *object, const char *key, json_t **out, err *e);   // borrowed
+MUST_CHECK int json_member_array(const json_t *object, const char *key, json_t **out, err *e);    // borrowed
 MUST_CHECK int json_member_text(const json_t *object, const char *key, const char **out, err *e); // view, no NUL inside
-MUST_CHECK int json_member_integer(const json_t *object, const char *key, int64_t min, int64_t max, int64_t *out, err *e);
+MUST_CHECK int json_member_integer(const json_t *object, const char *key, int64_t min, int64_t max, int64_t *out,
+                                   err *e);
 MUST_CHECK int json_member_real(const json_t *object, const char *key, double *out, err *e); // an integer is a real too
 MUST_CHECK int json_member_boolean(const json_t *object, const char *key, bool *out, err *e);
 
@@ -36,7 +37,8 @@ MUST_CHECK int json_member_boolean(const json_t *object, const char *key, bool *
 MUST_CHECK int json_put(json_t *object, const char *key, json_t *value, err *e);
 MUST_CHECK int json_push(json_t *array, json_t *value, err *e);
 
-// A text as JSON string, quotes included, appended to a buffer: for answers that are written by hand.
+// A text as JSON string, quotes included, appended to a buffer: for answers that are written by hand. Bytes that are
+// not UTF-8 become U+FFFD.
 void json_quote(buf *out, str text);
 
 #endif

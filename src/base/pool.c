@@ -29,8 +29,8 @@ struct pool {
     pool_task *run;
     void *context;
     size_t n_tasks;
-    uint64_t round;   // counts pool_run() calls, so that a worker takes part once in each
-    size_t n_active;  // workers that are inside the round
+    uint64_t round;  // counts pool_run() calls, so that a worker takes part once in each
+    size_t n_active; // workers that are inside the round
     bool stop;
     // The next task to start: a counter, relaxed, because the lock orders everything else.
     atomic_size_t next;
@@ -82,8 +82,7 @@ static size_t threads_of_process(void)
 int pool_new(pool **out, size_t n_threads, err *e)
 {
     if (n_threads == 0) n_threads = threads_of_process();
-    if (n_threads > THREADS_MAX)
-        return err_set(e, ERR_LIMIT, "%zu threads, at most %d", n_threads, THREADS_MAX);
+    if (n_threads > THREADS_MAX) return err_set(e, ERR_LIMIT, "%zu threads, at most %d", n_threads, THREADS_MAX);
     pool *p = mem_zalloc(1, sizeof *p);
     worker *workers = mem_zalloc(n_threads, sizeof *workers);
     if (!p || !workers) {

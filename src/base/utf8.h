@@ -1,0 +1,13 @@
+// UTF-8, as far as base needs it: is the next character a sound one?
+// SPDX-License-Identifier: Apache-2.0
+#ifndef SLIPWAY_BASE_UTF8_H
+#define SLIPWAY_BASE_UTF8_H
+
+#include <stddef.h>
+
+#include "base/str.h"
+
+// Bytes of the first character, 1..4; 0 if it is not UTF-8 (overlong, a surrogate, past U+10FFFF, cut) or `s` is empty.
+size_t utf8_char_len(str s);
+
+#endif
