@@ -1,0 +1,28 @@
+// Row program: a graph of column preparation and trees compiled into one pass over rows, without tensors between.
+// Its slow twin is the plain graph (plan.h); both give the same bytes.
+// SPDX-License-Identifier: Apache-2.0
+#ifndef SLIPWAY_ENGINE_ROW_PROGRAM_H
+#define SLIPWAY_ENGINE_ROW_PROGRAM_H
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "graph/graph.h"
+
+typedef struct row_program row_program; // immutable, so any thread
+
+// ERR_UNSUPPORTED (no fault: the caller uses the plan instead) if the graph holds anything but columns of (N, k) inputs
+// through Cast, Imputer, Scaler, LabelEncoder, OneHotEncoder, Concat, Reshape and the like into one tree ensemble, or
+// into a float matrix as its only output. Borrows the graph until row_program_free().
+MUST_CHECK int row_program_compile(row_program **out, const graph *g, err *e);
+void row_program_free(row_program *p); // NULL is fine
+
+size_t row_program_n_features(const row_program *p);
+size_t row_program_n_scores(const row_program *p); // classes, or targets; 0 if there are no trees
+
+// inputs as for session_run(). Each output may be NULL: scores (n_rows, n_scores); labels (n_rows), indices of the
+// ensemble's classes; features (n_rows, n_features), the prepared values.
+// scratch: a bounded amount, given back. No other allocation.
+MUST_CHECK int row_program_run(const row_program *p, const tensor *inputs, size_t n_rows, float *scores,
+                               int32_t *labels, float *features, arena *scratch, err *e);
+
+#endif

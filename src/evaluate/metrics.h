@@ -1,0 +1,42 @@
+// Metrics of predictions on rows never seen. Definitions are scikit-learn's; tests compare with it.
+// SPDX-License-Identifier: Apache-2.0
+#ifndef SLIPWAY_EVALUATE_METRICS_H
+#define SLIPWAY_EVALUATE_METRICS_H
+
+#include "base/err.h"
+#include "base/json.h"
+#include "data/schema.h"
+
+typedef struct class_metrics {
+    double precision, recall, f1; // 0 where nothing was predicted, or nothing is there
+    uint64_t support;
+} class_metrics;
+
+typedef struct metrics {
+    task task;
+    size_t n_rows;
+    // Classification:
+    size_t n_classes;
+    double accuracy, balanced_accuracy, log_loss;
+    double precision, recall, f1; // of two classes: of the second; of more: the plain mean over classes (macro)
+    double roc_auc;               // of more than two classes: the mean of one class against the rest; NaN if undefined
+    uint64_t *confusion;          // (n_classes, n_classes), rows are the truth; owned
+    class_metrics *by_class;      // n_classes; owned
+    // Regression:
+    double mse, rmse, mae, r2; // r2 is NaN for fewer than two rows or a constant truth
+} metrics;
+
+// truth: class ids; scores: (n_rows, n_classes) row-major. The predicted class is the first largest score.
+// Log loss clips at the smallest float64 step from 0 and 1.
+MUST_CHECK int metrics_classification(metrics *out, const int32_t *truth, const float *scores, size_t n_rows,
+                                      size_t n_classes, err *e);
+MUST_CHECK int metrics_regression(metrics *out, const double *truth, const float *scores, size_t n_rows, err *e);
+void metrics_clear(metrics *m);
+
+// Classes name the rows of the confusion matrix; NULL for regression.
+MUST_CHECK int metrics_to_json(const metrics *m, const char *const *classes, json_t **out, err *e);
+
+// One metric by name ("accuracy", "roc_auc", "rmse", ...), and whether more is better. ERR_NOT_FOUND if unknown here.
+MUST_CHECK int metrics_get(const metrics *m, const char *name, double *value, bool *more_is_better, err *e);
+
+#endif

@@ -1,0 +1,29 @@
+// A package made usable: the one way to a prediction, for the command line, the server and the search alike.
+// SPDX-License-Identifier: Apache-2.0
+#ifndef SLIPWAY_MODEL_MODEL_H
+#define SLIPWAY_MODEL_MODEL_H
+
+#include "base/pool.h"
+#include "model/driver.h"
+#include "model/package.h"
+
+typedef struct model model; // immutable and counted, so any thread
+
+// Takes the package, also on failure. Warm when it returns: the first prediction costs what the next ones do.
+MUST_CHECK int model_open(model **out, package *p, err *e);
+model *model_hold(model *m); // one more owner; returns m
+void model_drop(model *m);   // one less; the last frees it; NULL is fine
+
+const package *model_package(const model *m); // views, valid while the model is held
+const schema *model_schema(const model *m);
+size_t model_memory(const model *m); // bytes
+
+// The scores of a batch made for model_schema(). Everything it takes comes from `a`, out included; there is no other
+// allocation in the steady state. The same row gives the same bytes whatever else is in the batch.
+MUST_CHECK int model_predict(const model *m, const batch *in, prediction *out, arena *a, err *e);
+
+// Rows of a frame (NULL: all) in blocks through the pool; out as for model_predict(): arrays from `a`.
+MUST_CHECK int model_predict_frame(const model *m, const frame *f, const uint32_t *rows, size_t n_rows, prediction *out,
+                                   pool *p, arena *a, err *e);
+
+#endif

@@ -1,0 +1,63 @@
+// The package: a manifest and the blobs it names. What is trained, evaluated, stored, shipped and served.
+// The format is described in docs/formats/package.md.
+// SPDX-License-Identifier: Apache-2.0
+#ifndef SLIPWAY_MODEL_PACKAGE_H
+#define SLIPWAY_MODEL_PACKAGE_H
+
+#include "base/err.h"
+#include "base/hash.h"
+#include "base/json.h"
+#include "data/schema.h"
+#include "graph/graph.h"
+
+enum { MANIFEST_FORMAT = 1, PACKAGE_BLOBS_MAX = 64 };
+
+// A blob by its role in the package: "model.onnx" today, "model.gguf", "tokenizer.json", "labels.txt" later.
+typedef struct package_blob {
+    char *role;
+    char sha256[SHA256_HEX_SIZE];
+    str content; // owned, or a mapping, by `mapped`
+    bool mapped;
+} package_blob;
+
+// Immutable once made, so any thread may read. No time, host, author or name is in it: the same training gives the same
+// bytes. The parts of the manifest that only people and later stages read stay JSON.
+typedef struct package {
+    int format;
+    char *recipe; // "tabular-classification", or "" for a model made elsewhere
+    char *driver; // "once"
+    schema schema;
+    json_t *options;  // family, its options, preparation, split: how to make it again
+    json_t *metrics;  // on the held-out rows, and of cross-validation where asked
+    json_t *training; // seed, data fingerprint, rows, program version
+    size_t n_blobs;
+    package_blob *blobs;
+    char *manifest;               // the canonical text: sorted keys, no blanks
+    char digest[SHA256_HEX_SIZE]; // SHA-256 of that text: the identity of the package
+} package;
+
+// What goes into a new one; all borrowed for the call.
+typedef struct package_parts {
+    const char *recipe, *driver;
+    const schema *schema;
+    const json_t *options, *metrics, *training; // NULL: empty
+    graph *graph;                               // becomes the blob "model.onnx"; the manifest is added to its metadata
+} package_parts;
+
+MUST_CHECK int package_make(package **out, const package_parts *parts, err *e);
+void package_free(package *p); // NULL is fine
+
+// A single .onnx file. With our manifest in its metadata: the same package again (the same digest). Without: a model
+// made elsewhere, whose schema is derived from its inputs and outputs (a column for each (N, 1) input, k columns
+// "NAME[0]"... for an (N, k) one); what cannot be served is refused, naming the input or output.
+MUST_CHECK int package_from_onnx(package **out, str file, err *e);
+// The file that package_from_onnx() reads back: the blob as it is. A view.
+MUST_CHECK int package_onnx(const package *p, str *out, err *e);
+
+// From a manifest and its blobs, as a registry stores them.
+MUST_CHECK int package_read_manifest(package **out, str manifest, err *e); // blobs have role and sha256, no content yet
+MUST_CHECK int package_take_blob(package *p, size_t index, str content, bool mapped, err *e); // checks the sum
+
+const package_blob *package_find_blob(const package *p, const char *role); // NULL if there is none
+
+#endif

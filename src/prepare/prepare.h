@@ -1,0 +1,75 @@
+// Preparation: column operations fitted on training rows, emitted as graph nodes. Training sees exactly what serving
+// computes, because both run the same graph.
+// SPDX-License-Identifier: Apache-2.0
+#ifndef SLIPWAY_PREPARE_PREPARE_H
+#define SLIPWAY_PREPARE_PREPARE_H
+
+#include "base/json.h"
+#include "base/pool.h"
+#include "data/batch.h"
+#include "data/frame.h"
+#include "graph/graph.h"
+
+typedef enum impute_kind { IMPUTE_NONE, IMPUTE_MEAN, IMPUTE_MEDIAN, IMPUTE_MODE, IMPUTE_CONSTANT } impute_kind;
+typedef enum scale_kind { SCALE_NONE, SCALE_STANDARD, SCALE_MINMAX } scale_kind;
+typedef enum encode_kind { ENCODE_ONE_HOT, ENCODE_ORDINAL } encode_kind;
+
+typedef struct prepare_options {
+    size_t n_columns; // 0: every column that can be used (not identifiers, free text, constants)
+    const char *const *columns;
+    size_t n_dropped;
+    const char *const *dropped;
+    impute_kind impute_number; // for numbers, booleans and dates
+    impute_kind impute_text;   // for categories; NONE: missing is a category of its own
+    double constant_number;    // for IMPUTE_CONSTANT
+    const char *constant_text;
+    bool indicator;   // one more feature, 0 or 1, for each column that has missing values in the training rows
+    scale_kind scale; // numbers and dates; features made from categories are left alone
+    int ddof;         // of the standard deviation: 0 or 1
+    encode_kind encode;
+    size_t one_hot_max; // categories of a column; one with more is encoded as ordinal
+} prepare_options;
+
+#define PREPARE_OPTIONS_DEFAULT                        \
+    ((prepare_options){.impute_number = IMPUTE_MEDIAN, \
+                       .impute_text = IMPUTE_NONE,     \
+                       .constant_text = "missing",     \
+                       .encode = ENCODE_ONE_HOT,       \
+                       .one_hot_max = 64})
+const char *prepare_options_fault(const prepare_options *o); // NULL, or why they make no sense together
+MUST_CHECK int prepare_options_to_json(const prepare_options *o, json_t **out, err *e);
+
+typedef enum feature_kind { FEATURE_NUMBER, FEATURE_CATEGORY } feature_kind;
+
+typedef struct feature {
+    char *name;   // "age", "sex=female", "age is missing"
+    size_t input; // the schema input it comes from
+    feature_kind kind;
+    size_t n_categories; // of a FEATURE_CATEGORY: values are 0..n_categories-1, unknown is -1
+} feature;
+
+typedef struct preparation preparation; // immutable once fitted, so any thread
+
+// target: column index in the frame, never a feature; or -1. rows: the training rows, borrowed for the call. Statistics
+// come from these rows alone. Unknown column names are ERR_NOT_FOUND with the nearest name.
+MUST_CHECK int preparation_fit(preparation **out, const frame *f, int64_t target, const uint32_t *rows, size_t n_rows,
+                               const prepare_options *o, pool *p, err *e);
+void preparation_free(preparation *p); // NULL is fine
+
+// A schema with the inputs filled and a zero target; owned by the preparation.
+const schema *preparation_schema(const preparation *p);
+const feature *preparation_features(const preparation *p, size_t *n);
+
+// Adds inputs and nodes to a graph; *features is the float32 (N, n_features) matrix. May be called for many graphs.
+MUST_CHECK int preparation_emit(const preparation *p, graph *g, value_id *features, err *e);
+
+// The matrix of a frame's rows, column-major (n_features, n_rows): computed by running the emitted graph.
+MUST_CHECK int preparation_apply(const preparation *p, const frame *f, const uint32_t *rows, size_t n_rows, float *out,
+                                 pool *pool, err *e);
+
+// Rows of `rows` without a missing value in the columns (NULL, 0: all columns): "drop rows with missing values".
+// Writes the kept ones to out (room for n_rows) and returns how many.
+size_t rows_complete(const frame *f, const size_t *columns, size_t n_columns, const uint32_t *rows, size_t n_rows,
+                     uint32_t *out);
+
+#endif

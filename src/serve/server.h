@@ -1,0 +1,53 @@
+// The server: event loops, the models they serve, and a watch on the registry.
+// SPDX-License-Identifier: Apache-2.0
+#ifndef SLIPWAY_SERVE_SERVER_H
+#define SLIPWAY_SERVE_SERVER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+typedef struct server_options {
+    const char *data_dir;
+    const char *host; // an address
+    uint16_t port;    // 0: any free one
+    size_t n_loops;   // event loops; 0: one a processor
+    size_t body_max, header_max, rows_max, connections_max;
+    uint32_t header_ms_max, body_ms_max, write_ms_max, idle_ms_max; // absolute deadlines
+    uint32_t stop_ms_max;      // how long a graceful stop waits for requests in flight
+    size_t request_memory_max; // ceiling of a request's arena
+} server_options;
+
+#define SERVER_OPTIONS_DEFAULT                  \
+    ((server_options){.host = "127.0.0.1",      \
+                      .port = 8080,             \
+                      .body_max = 16 << 20,     \
+                      .header_max = 16 << 10,   \
+                      .rows_max = 100000,       \
+                      .connections_max = 10000, \
+                      .header_ms_max = 10000,   \
+                      .body_ms_max = 60000,     \
+                      .write_ms_max = 60000,    \
+                      .idle_ms_max = 75000,     \
+                      .stop_ms_max = 30000,     \
+                      .request_memory_max = (size_t)256 << 20})
+const char *server_options_fault(const server_options *o); // NULL, or why they make no sense
+
+typedef struct server server;
+
+// Binds, and loads what the registry has deployed; a broken version is logged and the rest served. ERR_BUSY if the port
+// is taken.
+MUST_CHECK int server_new(server **out, const server_options *o, err *e);
+uint16_t server_port(const server *s);
+// Serves until server_stop(), then drains: no new connections, requests in flight are answered.
+MUST_CHECK int server_run(server *s, err *e);
+void server_stop(server *s); // any thread, and signal handlers
+void server_free(server *s); // NULL is fine
+
+// Whether the port is held by a server of ours over the same data directory: then deploying into the registry is
+// enough.
+bool server_is_ours(const char *host, uint16_t port, const char *data_dir);
+
+#endif
