@@ -9,6 +9,7 @@
 
 #include "base/err.h"
 #include "base/json.h"
+#include "base/nearest.h"
 
 typedef enum column_type {
     COLUMN_INTEGER,
@@ -79,8 +80,5 @@ MUST_CHECK int schema_to_json(const schema *s, json_t **out, err *e);  // *out o
 MUST_CHECK int schema_from_json(schema *out, const json_t *j, err *e); // every field checked; limits: 65,536 inputs
 // The input of that name, or -1. Linear below 16 inputs, hashed above is the caller's business (serve/decode).
 int64_t schema_find(const schema *s, str name);
-
-// The nearest of `names` to `name` by edit distance, for "did you mean"; NULL if none is near.
-const char *nearest_name(const char *name, const char *const *names, size_t n);
 
 #endif
