@@ -13,6 +13,18 @@ typedef struct row_program row_program; // immutable, so any thread
 // ERR_UNSUPPORTED (no fault: the caller uses the plan instead) if the graph holds anything but columns of (N, k) inputs
 // through Cast, Imputer, Scaler, LabelEncoder, OneHotEncoder, Concat, Reshape and the like into one tree ensemble, or
 // into a float matrix as its only output. Borrows the graph until row_program_free().
+//
+// What preparation_emit() writes, all of it to be compiled (each part only where it is needed; ONNX names):
+//   numbers   float (N, 1) inputs -> Concat axis 1, or one float (N, k) input "features_in"
+//   dates     int64 (N, 1) inputs -> Concat axis 1 (absent for one date) -> Equal(missing, scalar) = gone;
+//             Where(gone, origins (1, d), dates) -> Sub(origins) -> Cast(float) -> Where(gone, NaN scalar, .)
+//   both      Concat axis 1 (absent for a single part) = raw;
+//             raw -> Imputer(k values, replaced NaN) -> Scaler(k offsets, k scales); either may be absent
+//   marks     raw -> Gather(axis 1, indices) -> IsNaN -> Cast(float)
+//   texts     string (N, 1) -> OneHotEncoder(cats_strings, zeros 1) -> Flatten(axis 1)
+//             string -> LabelEncoder(keys_strings, values_int64s, default -1) -> OneHotEncoder(cats_int64s) -> Flatten
+//             string -> LabelEncoder(keys_strings, values_floats, default -1): codes, or 1 for missing ("") and else 0
+//   features  Concat axis 1 of all (absent for a single part), or Identity where an input is the only feature
 MUST_CHECK int row_program_compile(row_program **out, const graph *g, err *e);
 void row_program_free(row_program *p); // NULL is fine
 
