@@ -28,7 +28,7 @@ char *buf_reserve(buf *b, size_t n)
         b->failed = ERR_LIMIT;
         return NULL;
     }
-    size_t cap = b->cap ? b->cap : FIRST;
+    size_t cap = b->cap ? b->cap : b->ceiling < FIRST ? b->ceiling : FIRST;
     while (cap < b->len + n) cap = cap > b->ceiling / 2 ? b->ceiling : 2 * cap;
     char *data = mem_realloc(b->data, cap, 1);
     if (!data) {

@@ -7,26 +7,15 @@
 #include <stdio.h>
 #include <string.h>
 
-// Ends a text that was cut at `size` bytes before a character that lost its tail.
-static void cut_at_character(char *text, size_t size)
-{
-    size_t end = size - 1;
-    if (strnlen(text, size) < end) return;
-    size_t start = end;
-    while (start > 0 && ((unsigned char)text[start - 1] & 0xC0) == 0x80) start--;
-    if (start == 0) return;
-    unsigned char lead = (unsigned char)text[start - 1];
-    size_t want = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : lead >= 0xC0 ? 2 : 1;
-    if (end - (start - 1) < want) text[start - 1] = '\0';
-}
+#include "base/utf8.h"
 
 __attribute__((format(printf, 4, 0))) static void set_v(err *e, int code, int64_t at, const char *format, va_list args)
 {
     if (!e) return;
     e->code = code;
     e->at = at;
-    vsnprintf(e->msg, sizeof e->msg, format, args);
-    cut_at_character(e->msg, sizeof e->msg);
+    int n = vsnprintf(e->msg, sizeof e->msg, format, args);
+    if (n >= (int)sizeof e->msg) e->msg[utf8_whole_len((str){e->msg, sizeof e->msg - 1})] = '\0';
 }
 
 int err_set(err *e, int code, const char *format, ...)

@@ -279,7 +279,7 @@ static int make_one(const char *path, unsigned mode, err *e)
         if (S_ISDIR(st.st_mode)) return 0;
         return err_set(e, ERR_EXISTS, "%s: exists and is no folder", path);
     }
-    errno = number;
+    if (number != EEXIST) errno = number; // else why it cannot be looked at tells more
     return err_set_errno(e, "%s: the folder cannot be made", path);
 }
 

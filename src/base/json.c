@@ -10,9 +10,14 @@
 
 enum { DEPTH_MAX = 128, BYTES_MAX = 256 << 20 };
 
+// Jansson reports a failed allocation now as that, now as an error of the text without a place: we remember it.
+static _Thread_local bool starved;
+
 static void *allocate(size_t size)
 {
-    return mem_alloc(size, 1);
+    void *p = mem_alloc(size, 1);
+    if (!p) starved = true;
+    return p;
 }
 
 void json_init(void)
@@ -47,10 +52,11 @@ int json_parse(json_t **out, str text, err *e)
 {
     if (text.len > BYTES_MAX) return err_set(e, ERR_LIMIT, "JSON of %zu bytes, at most %d", text.len, BYTES_MAX);
     if (depth_of(text) > DEPTH_MAX) return err_set(e, ERR_LIMIT, "JSON nested deeper than %d", DEPTH_MAX);
+    starved = false;
     json_error_t fault;
     json_t *value = json_loadb(text.data ? text.data : "", text.len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &fault);
     if (!value) {
-        if (json_error_code(&fault) == json_error_out_of_memory)
+        if (starved || json_error_code(&fault) == json_error_out_of_memory)
             return err_set(e, ERR_MEMORY, "no memory for JSON of %zu bytes", text.len);
         // Jansson quotes the input, which may hold anything.
         for (char *p = fault.text; *p; p++)

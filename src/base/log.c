@@ -104,8 +104,7 @@ void log_event(log_level level, const char *event, const char *format, ...)
     if (n < 0) n = 0;
     str shown = {details, (size_t)n < sizeof details ? (size_t)n : sizeof details - 1};
     bool cut = shown.len < (size_t)n;
-    // Do not end within a character.
-    while (cut && shown.len > 0 && ((unsigned char)details[shown.len] & 0xC0) == 0x80) shown.len--;
+    if (cut) shown.len = utf8_whole_len(shown);
 
     char time[CLOCK_TEXT_SIZE];
     clock_format_utc(clock_utc_ms(), time);

@@ -25,3 +25,14 @@ size_t utf8_char_len(str s)
     if (p[0] == 0xF4 && p[1] > 0x8F) return 0;
     return 4;
 }
+
+size_t utf8_whole_len(str s)
+{
+    const unsigned char *p = (const unsigned char *)s.data;
+    size_t start = s.len; // of the last character: past at most three tails
+    while (start > 0 && s.len - start < 3 && is_tail(p[start - 1])) start--;
+    if (start == 0) return s.len;
+    unsigned char lead = p[--start];
+    size_t wanted = lead < 0xC0 ? 1 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
+    return s.len - start < wanted ? start : s.len;
+}

@@ -10,4 +10,7 @@
 // Bytes of the first character, 1..4; 0 if it is not UTF-8 (overlong, a surrogate, past U+10FFFF, cut) or `s` is empty.
 size_t utf8_char_len(str s);
 
+// Length of `s`, a text that was cut somewhere, without the beginning of a character that lost its tail.
+size_t utf8_whole_len(str s);
+
 #endif
