@@ -27,9 +27,15 @@ typedef struct option_row {
 } option_row;
 
 void options_default(const option_row *rows, size_t n, void *out);
-// Sets one option from "name=value". ERR_INPUT says what is wrong and suggests the nearest name.
+
+// Sets one option from "name=value"; a choice by its name, a boolean by true or false (yes, no, on, off, 1, 0).
+// ERR_INPUT says what is wrong and suggests the nearest name.
 MUST_CHECK int options_set(const option_row *rows, size_t n, void *out, const char *assignment, err *e);
+
+// All options as one object: numbers, booleans, choices by name. *out is owned by the caller: json_decref().
 MUST_CHECK int options_to_json(const option_row *rows, size_t n, const void *options, json_t **out, err *e);
+
+// Sets the options that the object names and leaves the others as they are; on failure all of them.
 MUST_CHECK int options_from_json(const option_row *rows, size_t n, void *out, const json_t *j, err *e);
 
 #endif
