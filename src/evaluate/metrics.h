@@ -12,28 +12,38 @@ typedef struct class_metrics {
     uint64_t support;
 } class_metrics;
 
+enum { METRICS_CONFUSION_MAX = 1000 }; // classes
+
 typedef struct metrics {
     task task;
     size_t n_rows;
     // Classification:
     size_t n_classes;
-    double accuracy, balanced_accuracy, log_loss;
-    double precision, recall, f1; // of two classes: of the second; of more: the plain mean over classes (macro)
-    double roc_auc;               // of more than two classes: the mean of one class against the rest; NaN if undefined
-    uint64_t *confusion;          // (n_classes, n_classes), rows are the truth; owned
-    class_metrics *by_class;      // n_classes; owned
+    double accuracy;
+    double balanced_accuracy; // the mean of recall over the classes that are there
+    double log_loss;          // NaN if a score is no probability (below 0 or above 1)
+    // Of two classes: of the second; of more: the plain mean (macro) over the classes that are there or were predicted.
+    double precision, recall, f1;
+    // Of more than two classes: the mean of one class against the rest; NaN if a class is not there, or nothing else
+    // is.
+    double roc_auc;
+    uint64_t *confusion;     // (n_classes, n_classes), rows are the truth; NULL above METRICS_CONFUSION_MAX; owned
+    class_metrics *by_class; // n_classes; owned
     // Regression:
     double mse, rmse, mae, r2; // r2 is NaN for fewer than two rows or a constant truth
 } metrics;
 
-// truth: class ids; scores: (n_rows, n_classes) row-major. The predicted class is the first largest score.
-// Log loss clips at the smallest float64 step from 0 and 1.
+// truth: class ids; scores: (n_rows, n_classes) row-major. The predicted class is the first largest score. Sums are in
+// float64. Log loss clips scores at 2^-52 from 0 and 1, as scikit-learn does for float64, and like its 1.9 does not
+// scale rows whose scores add up to something else than 1. No rows, or a score or value that is not finite, is
+// ERR_INPUT (with e->at the row).
 MUST_CHECK int metrics_classification(metrics *out, const int32_t *truth, const float *scores, size_t n_rows,
                                       size_t n_classes, err *e);
 MUST_CHECK int metrics_regression(metrics *out, const double *truth, const float *scores, size_t n_rows, err *e);
-void metrics_clear(metrics *m);
+void metrics_clear(metrics *m); // a zeroed one is fine
 
-// Classes name the rows of the confusion matrix; NULL for regression.
+// An object with the metrics of its task; what is NaN becomes null. Classes (n_classes) name the rows of the confusion
+// matrix; NULL for regression. *out is owned by the caller: json_decref().
 MUST_CHECK int metrics_to_json(const metrics *m, const char *const *classes, json_t **out, err *e);
 
 // One metric by name ("accuracy", "roc_auc", "rmse", ...), and whether more is better. ERR_NOT_FOUND if unknown here.
