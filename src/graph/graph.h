@@ -102,16 +102,21 @@ MUST_CHECK int graph_new(graph **out, size_t memory_max, err *e);
 void graph_free(graph *g); // NULL is fine
 
 // Building. Everything given is copied. Ids are returned; negative is an err_code.
+// Names of inputs are the graph's interface, so one that is taken is ERR_EXISTS; those of constants and computed values
+// start with `hint`, made unique ("features", "features_2").
 MUST_CHECK int graph_add_input(graph *g, const char *name, value_type type, err *e);
-MUST_CHECK int graph_add_constant(graph *g, const char *name, const tensor *data, err *e);
+MUST_CHECK int graph_add_constant(graph *g, const char *hint, const tensor *data, err *e);
 MUST_CHECK int graph_add_output(graph *g, value_id value, err *e);
 MUST_CHECK int graph_add_metadata(graph *g, const char *key, str value, err *e); // replaces an equal key
-// A new computed value whose name starts with `hint`, made unique ("features", "features_2").
 MUST_CHECK int graph_add_value(graph *g, const char *hint, value_type type, err *e);
-// Adds a node with the outputs given (from graph_add_value).
+// Adds a node with the outputs given (from graph_add_value). Imports the domain's opset at the version that we write
+// (GRAPH_OPSET, GRAPH_OPSET_ML, 1 for others) if it is not imported yet.
 MUST_CHECK int graph_add_node(graph *g, const char *domain, const char *op, const value_id *inputs, size_t n_inputs,
                               const value_id *outputs, size_t n_outputs, const attribute *attributes,
                               size_t n_attributes, err *e);
+
+// Imports a domain's operators at a version; replaces an earlier import of it.
+MUST_CHECK int graph_set_opset(graph *g, const char *domain, int64_t version, err *e);
 
 // Shorthands for attributes of graph_add_node; the arrays are copied there.
 static inline attribute attribute_ints(const char *name, const int64_t *v, size_t n)

@@ -11,7 +11,7 @@ typedef struct onnx_limits {
     size_t nodes_max, values_max, depth_max;
 } onnx_limits;
 
-#define ONNX_LIMITS_DEFAULT                                                                                            \
+#define ONNX_LIMITS_DEFAULT \
     ((onnx_limits){.memory_max = (size_t)4 << 30, .nodes_max = 1 << 20, .values_max = 1 << 22, .depth_max = 16})
 
 // Reads and checks (graph_check). The bytes are borrowed for the call. ERR_FORMAT says byte and field.
