@@ -15,10 +15,10 @@ typedef struct row_program row_program; // immutable, so any thread
 // into a float matrix as its only output. Borrows the graph until row_program_free().
 //
 // What preparation_emit() writes, all of it to be compiled (each part only where it is needed; ONNX names):
-//   numbers   float (N, 1) inputs -> Concat axis 1, or one float (N, k) input "features_in"
+//   numbers   float (N, 1) inputs, or one float (N, k) input "features_in"
 //   dates     int64 (N, 1) inputs -> Concat axis 1 (absent for one date) -> Equal(missing, scalar) = gone;
 //             Where(gone, origins (1, d), dates) -> Sub(origins) -> Cast(float) -> Where(gone, NaN scalar, .)
-//   both      Concat axis 1 (absent for a single part) = raw;
+//   both      Concat axis 1 of all numbers, then dates (absent for a single part) = raw;
 //             raw -> Imputer(k values, replaced NaN) -> Scaler(k offsets, k scales); either may be absent
 //   marks     raw -> Gather(axis 1, indices) -> IsNaN -> Cast(float)
 //   texts     string (N, 1) -> OneHotEncoder(cats_strings, zeros 1) -> Flatten(axis 1)
