@@ -6,6 +6,7 @@
 #include "base/arena.h"
 #include "data/frame.h"
 #include "data/schema.h"
+#include "data/value.h"
 
 // Exactly one array is set, by column_wire() of the input's type; missing as the schema says.
 typedef struct batch_column {
@@ -24,18 +25,19 @@ typedef struct batch {
 // Room for n_rows, every value missing.
 MUST_CHECK int batch_new(batch *out, const schema *s, size_t n_rows, arena *a, err *e);
 
-// The rows (NULL: all) of a frame whose columns have the schema's names; other columns are ignored, an absent one is
-// ERR_INPUT. Values are converted the way requests are: a column of another type is ERR_INPUT naming column and row.
+// The rows (NULL: all of them, n_rows is ignored) of a frame whose columns have the schema's names; other columns are
+// ignored, an absent one is ERR_INPUT. Texts are views into the frame. Values are converted the way requests are:
+//   integer, real   any finite number that float32 can hold, and texts that CSV would read as one
+//   boolean         booleans, the numbers 0 and 1, and texts that CSV would read as a boolean
+//   datetime        dates, and texts that CSV would read as one
+//   the others      texts; numbers, booleans and dates as column_text() writes them
+// Anything else is ERR_INPUT naming column and row (e->at: the row of the frame, 1 is the first).
+// A file for a model is best read with read_types_for(): "yes" stays "yes" where the model knows it as a category.
 MUST_CHECK int batch_from_frame(batch *out, const schema *s, const frame *f, const uint32_t *rows, size_t n_rows,
                                 arena *a, err *e);
 
 // One value from text by the input's type, the way CSV reads it; used where a string meets a number. Empty is missing.
+// A text for a text is kept as a view. ERR_INPUT says what was expected; the value stays as it was.
 MUST_CHECK int batch_parse(const batch *b, size_t input, size_t row, str text, err *e);
-
-// Numbers and dates as CSV and JSON have them. Return 0, or ERR_INPUT.
-MUST_CHECK int parse_f64(str text, double *out);
-MUST_CHECK int parse_i64(str text, int64_t *out);
-MUST_CHECK int parse_datetime(str text, int64_t *utc_ms); // ISO 8601 (T or space, Z or offset), and dates alone
-MUST_CHECK int parse_boolean(str text, int64_t *out);     // true false yes no t f y n, any case
 
 #endif

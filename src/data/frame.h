@@ -19,13 +19,14 @@ typedef enum storage { STORAGE_F64, STORAGE_I64, STORAGE_STRING } storage;
 
 // A view of one column, valid as long as its frame. n_rows values in exactly one of the arrays.
 typedef struct column {
-    const char *name;   // NUL-terminated UTF-8
+    const char *name; // NUL-terminated UTF-8
     column_type type;
-    storage storage;    // reals: F64; integers, booleans, dates: I64; categories, texts: STRING; identifiers: I64 or STRING
+    storage
+        storage; // reals: F64; integers, booleans, dates: I64; categories, texts: STRING; identifiers: I64 or STRING
     const double *f64;
     const int64_t *i64;
     const int32_t *codes; // into strings
-    const str *strings;   // distinct values; categories: sorted by bytes
+    const str *strings; // categories: distinct, sorted by bytes; texts, identifiers: the values there are, in row order
     size_t n_strings;
     size_t n_missing;
 } column;
@@ -48,21 +49,20 @@ static inline bool column_missing(const column *c, size_t row)
 }
 
 // A column's value as text, the way it is written to CSV and compared with class names ("3", "0.5", "true",
-// "2026-01-31T12:00:00Z"); empty if missing. `text` holds at least COLUMN_TEXT_SIZE bytes for numbers; strings are views.
+// "2026-01-31T12:00:00Z"); empty if missing. `text` holds at least COLUMN_TEXT_SIZE bytes for numbers; strings are
+// views.
 enum { COLUMN_TEXT_SIZE = 64 };
 str column_text(const column *c, size_t row, char text[COLUMN_TEXT_SIZE]);
 
-// Shortest text that reads back as the same number; returns its length. "nan", "inf", "-inf" for those.
-size_t format_f64(double value, char text[COLUMN_TEXT_SIZE]);
-size_t format_f32(float value, char text[COLUMN_TEXT_SIZE]);
-
-// Builds a frame by hand: for tests, readers and drivers. Borrows nothing; values are copied.
+// Builds a frame by hand: for tests, readers and drivers. Borrows nothing; values are copied. One thread at a time.
+// Types must fit the storage (ERR_INPUT): f64 reals, i64 integers, booleans, dates, identifiers, strings the rest.
 typedef struct frame_builder frame_builder;
 MUST_CHECK int frame_builder_new(frame_builder **out, size_t n_rows, err *e);
 void frame_builder_free(frame_builder *b); // NULL is fine
 MUST_CHECK int frame_builder_add_f64(frame_builder *b, const char *name, column_type t, const double *values, err *e);
 MUST_CHECK int frame_builder_add_i64(frame_builder *b, const char *name, column_type t, const int64_t *values, err *e);
-MUST_CHECK int frame_builder_add_strings(frame_builder *b, const char *name, column_type t, const str *values, err *e); // data == NULL: missing
+MUST_CHECK int frame_builder_add_strings(frame_builder *b, const char *name, column_type t, const str *values,
+                                         err *e);                         // empty: missing
 MUST_CHECK int frame_builder_take(frame_builder *b, frame **out, err *e); // the builder is empty afterwards
 
 // A hash of names, types and values, independent of how the file wrote them: the data fingerprint of a manifest.

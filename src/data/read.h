@@ -16,10 +16,10 @@ typedef struct type_override {
 } type_override;
 
 typedef struct read_options {
-    file_format format;  // AUTO: by the first bytes, then the name's end (.csv .tsv .jsonl .ndjson, each with .gz)
-    header_mode header;  // AUTO: a first row whose cells could not be values of their columns is a header
-    char delimiter;      // 0: sniffed among , ; tab |
-    size_t n_missing;    // texts that mean "missing" (beside the empty cell); NULL: the usual ones, see missing_default
+    file_format format; // AUTO: by the first bytes, then the name's end (.csv .tsv .jsonl .ndjson, each with .gz)
+    header_mode header; // AUTO: a first row whose cells could not be values of their columns is a header
+    char delimiter;     // 0: sniffed among , ; tab |
+    size_t n_missing;   // texts that mean "missing" (beside the empty cell); NULL: the usual ones, see missing_default
     const char *const *missing;
     size_t n_types;
     const type_override *types;
@@ -28,8 +28,7 @@ typedef struct read_options {
     size_t columns_max;
 } read_options;
 
-#define READ_OPTIONS_DEFAULT                                                                                           \
-    ((read_options){.memory_max = (size_t)16 << 30, .cell_max = 1 << 20, .columns_max = 65536})
+#define READ_OPTIONS_DEFAULT ((read_options){.memory_max = (size_t)16 << 30, .cell_max = 1 << 20, .columns_max = 65536})
 
 extern const char *const missing_default[]; // NULL-terminated: NA, N/A, NaN, null, None, ?, ...
 

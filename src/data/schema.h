@@ -9,7 +9,8 @@
 
 #include "base/err.h"
 #include "base/json.h"
-#include "base/nearest.h"
+#include "base/nearest.h" // for "did you mean"
+#include "base/str.h"
 
 typedef enum column_type {
     COLUMN_INTEGER,
@@ -22,7 +23,7 @@ typedef enum column_type {
     COLUMN_TYPES_N,
 } column_type;
 
-const char *column_type_name(column_type t);             // "integer", "real", ...
+const char *column_type_name(column_type t);              // "integer", "real", ...
 int column_type_find(const char *name, column_type *out); // 0, or ERR_NOT_FOUND
 
 // How values of a type travel to a graph. Numbers are float32 (integers and booleans too: features are rounded to

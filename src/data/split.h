@@ -16,8 +16,8 @@ typedef enum split_kind {
 
 typedef struct split_options {
     split_kind kind;
-    const char *column;  // of groups or times; else NULL
-    double test_share;   // of the rows, above 0 and below 1
+    const char *column; // of groups or times; else NULL
+    double test_share;  // of the rows, above 0 and below 1
     uint64_t seed;
 } split_options;
 
