@@ -15,6 +15,7 @@
 
 typedef struct training_options { // all borrowed for the run
     const char *path;             // of the data file
+    const frame *frame;           // what was read from it already, or NULL: it is read
     read_options read;
     const char *target; // column name; NULL is ERR_USAGE naming likely columns
     const char *recipe; // NULL: the one that fits
@@ -56,7 +57,7 @@ const char *training_stage_name(training_stage s); // "read", "profile", ...
 
 typedef struct training_result {
     package *package; // owned, like all that follows but the rows
-    frame *frame;
+    frame *frame;     // NULL if the options brought one
     profile profile;
     metrics metrics; // on the held-out rows
     size_t n_folds;
