@@ -2,34 +2,58 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/json.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/mem.h"
 #include "base/utf8.h"
 
-enum { DEPTH_MAX = 128, BYTES_MAX = 256 << 20 };
+enum { DEPTH_MAX = 128, BYTES_MAX = 256 << 20, WORD_MAX = 1024, CHUNK = 64, RESERVE = 64 << 10 };
 
-// Jansson reports a failed allocation now as that, now as an error of the text without a place: we remember it.
-static _Thread_local bool starved;
+// What jansson gets when mem_alloc() fails during json_parse(). It cannot be told "no" there: its lexer loses the
+// character that its buffer has no room for, so that a number comes out as another one, or an assertion of its own ends
+// the process. So it lives on a reserve for the few bytes it has still in hand, its text ends there, and the result is
+// dropped.
+typedef struct reserve {
+    char *block; // NULL outside json_parse()
+    size_t used;
+    bool starved;
+} reserve;
+static _Thread_local reserve spare;
 
 static void *allocate(size_t size)
 {
     void *p = mem_alloc(size, 1);
-    if (!p) starved = true;
+    if (p || !spare.block) return p;
+    spare.starved = true;
+    size_t rounded = (size + 15) & ~(size_t)15;
+    if (rounded < size || rounded > RESERVE - spare.used) return NULL;
+    p = spare.block + spare.used;
+    spare.used += rounded;
     return p;
+}
+
+static void release(void *p)
+{
+    if (spare.block && (uintptr_t)p - (uintptr_t)spare.block < RESERVE) return;
+    mem_free(p);
 }
 
 void json_init(void)
 {
-    json_set_alloc_funcs(allocate, mem_free);
+    json_set_alloc_funcs(allocate, release);
 }
 
-// Depth of arrays and objects, counted before jansson's recursion sees them. Brackets in strings do not count.
-static size_t depth_of(str text)
+typedef struct outline {
+    size_t depth; // of arrays and objects
+    size_t word;  // bytes of the longest number or name outside of strings
+} outline;
+
+// Measured before jansson's recursion and its buffers see the text. Brackets in strings do not count.
+static outline outline_of(str text)
 {
-    size_t depth = 0, deepest = 0;
+    outline o = {0, 0};
+    size_t depth = 0, word = 0;
     bool in_string = false;
     for (size_t i = 0; i < text.len; i++) {
         char c = text.data[i];
@@ -38,27 +62,54 @@ static size_t depth_of(str text)
                 i++;
             else if (c == '"')
                 in_string = false;
-        } else if (c == '"') {
+            continue;
+        }
+        bool between = strchr("\"[]{},: \t\r\n", c) != NULL;
+        word = between ? 0 : word + 1;
+        if (word > o.word) o.word = word;
+        if (c == '"') {
             in_string = true;
         } else if (c == '[' || c == '{') {
-            if (++depth > deepest) deepest = depth;
+            if (++depth > o.depth) o.depth = depth;
         } else if ((c == ']' || c == '}') && depth > 0) {
             depth--;
         }
     }
-    return deepest;
+    return o;
+}
+
+// Hands out the text in small pieces, and nothing more once memory ran out.
+static size_t next_chunk(void *to, size_t room, void *context)
+{
+    str *rest = context;
+    size_t n = rest->len < CHUNK ? rest->len : CHUNK;
+    if (spare.starved) return 0;
+    if (n > room) n = room;
+    if (n > 0) memcpy(to, rest->data, n);
+    *rest = (str){rest->data + n, rest->len - n};
+    return n;
 }
 
 int json_parse(json_t **out, str text, err *e)
 {
     if (text.len > BYTES_MAX) return err_set(e, ERR_LIMIT, "JSON of %zu bytes, at most %d", text.len, BYTES_MAX);
-    if (depth_of(text) > DEPTH_MAX) return err_set(e, ERR_LIMIT, "JSON nested deeper than %d", DEPTH_MAX);
-    starved = false;
+    outline o = outline_of(text);
+    if (o.depth > DEPTH_MAX) return err_set(e, ERR_LIMIT, "JSON nested deeper than %d", DEPTH_MAX);
+    if (o.word > WORD_MAX) return err_set(e, ERR_LIMIT, "JSON with a number of more than %d characters", WORD_MAX);
     json_error_t fault;
-    json_t *value = json_loadb(text.data ? text.data : "", text.len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &fault);
+    str rest = text;
+    spare = (reserve){.block = mem_alloc(RESERVE, 1)};
+    if (!spare.block) return err_set(e, ERR_MEMORY, "no memory for JSON of %zu bytes", text.len);
+    json_t *value = json_load_callback(next_chunk, &rest, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &fault);
+    if (spare.starved) {
+        json_decref(value);
+        value = NULL;
+    }
+    bool starved = spare.starved || (!value && json_error_code(&fault) == json_error_out_of_memory);
+    mem_free(spare.block);
+    spare = (reserve){0};
+    if (starved) return err_set(e, ERR_MEMORY, "no memory for JSON of %zu bytes", text.len);
     if (!value) {
-        if (starved || json_error_code(&fault) == json_error_out_of_memory)
-            return err_set(e, ERR_MEMORY, "no memory for JSON of %zu bytes", text.len);
         // Jansson quotes the input, which may hold anything.
         for (char *p = fault.text; *p; p++)
             if ((unsigned char)*p < 0x20 || *p == 0x7F) *p = ' ';
@@ -162,13 +213,6 @@ int json_member_boolean(const json_t *object, const char *key, bool *out, err *e
     if (!json_is_boolean(value)) return wrong_type(key, "true or false", e);
     *out = json_is_true(value);
     return 0;
-}
-
-json_t *json_number(double value)
-{
-    if (isnan(value)) return json_null();
-    if (isinf(value)) return json_string(value > 0 ? "inf" : "-inf");
-    return json_real(value);
 }
 
 int json_put(json_t *object, const char *key, json_t *value, err *e)
