@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/json.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -213,6 +214,13 @@ int json_member_boolean(const json_t *object, const char *key, bool *out, err *e
     if (!json_is_boolean(value)) return wrong_type(key, "true or false", e);
     *out = json_is_true(value);
     return 0;
+}
+
+json_t *json_number(double value)
+{
+    if (isnan(value)) return json_null();
+    if (isinf(value)) return json_string(value > 0 ? "inf" : "-inf");
+    return json_real(value);
 }
 
 int json_put(json_t *object, const char *key, json_t *value, err *e)

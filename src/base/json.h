@@ -33,6 +33,9 @@ MUST_CHECK int json_member_integer(const json_t *object, const char *key, int64_
 MUST_CHECK int json_member_real(const json_t *object, const char *key, double *out, err *e); // an integer is a real too
 MUST_CHECK int json_member_boolean(const json_t *object, const char *key, bool *out, err *e);
 
+// A real as JSON has it: null for NaN, "inf" and "-inf" for the ends. NULL without memory.
+json_t *json_number(double value);
+
 // Sets object[key] = value and takes the reference, also on failure (a NULL value is ERR_MEMORY).
 MUST_CHECK int json_put(json_t *object, const char *key, json_t *value, err *e);
 MUST_CHECK int json_push(json_t *array, json_t *value, err *e);

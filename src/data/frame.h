@@ -31,6 +31,8 @@ typedef struct column {
     size_t n_missing;
 } column;
 
+#define FRAME_ROWS_MAX ((size_t)INT32_MAX - 1) // so that rows and codes fit 32 bits
+
 typedef struct frame frame; // immutable once made, so any thread may read
 
 size_t frame_n_rows(const frame *f);

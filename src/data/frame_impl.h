@@ -7,7 +7,6 @@
 #include "data/frame.h"
 
 enum { FRAME_COLUMNS_MAX = 1 << 20 };
-#define FRAME_ROWS_MAX ((size_t)INT32_MAX - 1)
 
 // A column with what it owns.
 typedef struct frame_slot {

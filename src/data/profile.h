@@ -10,9 +10,10 @@
 enum { PROFILE_TOP_N = 10 };
 
 typedef struct column_profile {
-    size_t n_missing, n_distinct;
-    bool constant;
-    // Numbers and dates, over the values that are there:
+    size_t n_missing, n_distinct; // n_distinct: of the values that are there
+    bool constant;                // the same in every row, be it a value or its absence
+    // Numbers and dates, over the values that are there; NaN without any. std divides by n. Quantiles interpolate
+    // linearly between neighbours, as NumPy's do.
     double min, max, mean, std, quantiles[QUANTILES_N];
     // Texts: the most frequent, ties by bytes.
     size_t n_top;
@@ -29,7 +30,9 @@ typedef enum finding_kind {
     FINDING_IMBALANCE,  // the rarest class is very rare
     FINDING_DUPLICATES, // the same row many times
     FINDING_LEAK,       // a column that alone tells the target
+    FINDING_KINDS_N,
 } finding_kind;
+const char *finding_kind_name(finding_kind k); // "missing", "constant", ...
 
 typedef struct finding {
     finding_kind kind;
@@ -40,11 +43,11 @@ typedef struct finding {
 typedef struct profile {
     size_t n_columns, n_findings;
     column_profile *columns; // n_columns; owned
-    finding *findings;       // owned
-    size_t n_duplicate_rows;
+    finding *findings;       // by kind, then column; owned
+    size_t n_duplicate_rows; // rows that equal an earlier one in every column
 } profile;
 
-// target: column index or -1. The pool may be NULL and changes nothing in the result.
+// target: column index or -1. The pool may be NULL and changes nothing in the result. One thread at a time.
 MUST_CHECK int profile_make(profile *out, const frame *f, int64_t target, pool *p, err *e);
 void profile_clear(profile *p);
 MUST_CHECK int profile_to_json(const profile *p, const frame *f, json_t **out, err *e);

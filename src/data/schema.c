@@ -90,19 +90,11 @@ void schema_clear(schema *s)
 
 // ---- to JSON ----
 
-// JSON has no NaN and no infinity: null for "there is none", texts for the ends.
-static json_t *real_to_json(double value)
-{
-    if (isnan(value)) return json_null();
-    if (isinf(value)) return json_string(value > 0 ? "inf" : "-inf");
-    return json_real(value);
-}
-
 static int put_reals(json_t *o, const char *key, const double *values, size_t n, err *e)
 {
     json_t *list = json_array();
     for (size_t i = 0; list && i < n; i++) {
-        int rc = json_push(list, real_to_json(values[i]), e);
+        int rc = json_push(list, json_number(values[i]), e);
         if (rc < 0) return json_decref(list), rc;
     }
     return json_put(o, key, list, e);
@@ -133,16 +125,16 @@ static int fill_input(json_t *o, const schema_input *in, err *e)
     TRY(json_put(o, "name", json_string(in->name), e));
     TRY(json_put(o, "type", json_string(column_type_name(in->type)), e));
     TRY(json_put(o, "missing_ok", json_boolean(in->missing_ok), e));
-    TRY(json_put(o, "missing_rate", real_to_json(in->missing_rate), e));
+    TRY(json_put(o, "missing_rate", json_number(in->missing_rate), e));
     TRY(json_put(o, "tensor", json_string(in->tensor), e));
     TRY(json_put(o, "slot", json_integer((json_int_t)in->slot), e));
     if (column_wire(in->type) == WIRE_STRING) {
         TRY(put_texts(o, "categories", in->categories, in->n_categories, e));
         return put_counts(o, "counts", in->counts, in->n_categories, e);
     }
-    TRY(json_put(o, "min", real_to_json(in->min), e));
-    TRY(json_put(o, "max", real_to_json(in->max), e));
-    TRY(json_put(o, "mean", real_to_json(in->mean), e));
+    TRY(json_put(o, "min", json_number(in->min), e));
+    TRY(json_put(o, "max", json_number(in->max), e));
+    TRY(json_put(o, "mean", json_number(in->mean), e));
     return put_reals(o, "quantiles", in->quantiles, QUANTILES_N, e);
 }
 
@@ -155,9 +147,9 @@ static int fill_target(json_t *o, const schema_target *t, err *e)
         TRY(put_texts(o, "classes", t->classes, t->n_classes, e));
         return put_counts(o, "counts", t->counts, t->n_classes, e);
     }
-    TRY(json_put(o, "min", real_to_json(t->min), e));
-    TRY(json_put(o, "max", real_to_json(t->max), e));
-    return json_put(o, "mean", real_to_json(t->mean), e);
+    TRY(json_put(o, "min", json_number(t->min), e));
+    TRY(json_put(o, "max", json_number(t->max), e));
+    return json_put(o, "mean", json_number(t->mean), e);
 }
 
 int schema_to_json(const schema *s, json_t **out, err *e)
