@@ -26,8 +26,8 @@ static int unknown_column(const frame *f, const char *name, err *e)
     if (!names) return err_set(e, ERR_MEMORY, "no memory for %zu names", n);
     for (size_t i = 0; i < n; i++) names[i] = frame_column(f, i)->name;
     const char *near = nearest_name(name, names, n);
-    int rc = near ? err_set(e, ERR_NOT_FOUND, "no column '%s'; did you mean '%s'?", name, near)
-                  : err_set(e, ERR_NOT_FOUND, "no column '%s'", name);
+    int rc = near ? err_set(e, ERR_NOT_FOUND, "no column \"%.80s\"; did you mean \"%.80s\"?", name, near)
+                  : err_set(e, ERR_NOT_FOUND, "no column \"%.80s\"", name);
     mem_free(names);
     return rc;
 }
@@ -39,9 +39,11 @@ static int mark_columns(mark *marks, mark with, const frame *f, int64_t target, 
         int64_t at = frame_find(f, names[i]);
         if (at < 0) return unknown_column(f, names[i], e);
         if (at == target)
-            return err_set(e, ERR_INPUT, "column '%s' is the target: it is neither a feature nor dropped", names[i]);
-        if (marks[at] == with) return err_set(e, ERR_INPUT, "column '%s' is named twice", names[i]);
-        if (marks[at] != MARK_NONE) return err_set(e, ERR_INPUT, "column '%s' is both wanted and dropped", names[i]);
+            return err_set(e, ERR_INPUT, "column \"%.80s\" is the target: it is neither a feature nor dropped",
+                           names[i]);
+        if (marks[at] == with) return err_set(e, ERR_INPUT, "column \"%.80s\" is named twice", names[i]);
+        if (marks[at] != MARK_NONE)
+            return err_set(e, ERR_INPUT, "column \"%.80s\" is both wanted and dropped", names[i]);
         marks[at] = with;
     }
     return 0;
@@ -95,14 +97,15 @@ static bool is_useful(const column *c, const uint32_t *rows, size_t n_rows, cons
 static int check_named(const column *c, const uint32_t *rows, size_t n_rows, err *e)
 {
     if (c->type == COLUMN_TEXT || c->type == COLUMN_IDENTIFIER)
-        return err_set(e, ERR_INPUT,
-                       "column '%s' is %s, which cannot be a feature; give it the type category (or a number's) if it "
-                       "is one",
-                       c->name, c->type == COLUMN_TEXT ? "free text" : "an identifier");
+        return err_set(
+            e, ERR_INPUT,
+            "column \"%.80s\" is %s, which cannot be a feature; give it the type category (or a number's) if it "
+            "is one",
+            c->name, c->type == COLUMN_TEXT ? "free text" : "an identifier");
     int n_distinct;
     bool missing;
     look(c, rows, n_rows, &n_distinct, &missing);
-    if (n_distinct == 0) return err_set(e, ERR_INPUT, "column '%s' has no values in the training rows", c->name);
+    if (n_distinct == 0) return err_set(e, ERR_INPUT, "column \"%.80s\" has no values in the training rows", c->name);
     return 0;
 }
 

@@ -31,8 +31,8 @@ static int number_at(const column *c, uint32_t row, int64_t origin, double *out,
 {
     *out = c->storage == STORAGE_F64 ? c->f64[row] : (double)(c->i64[row] - origin);
     if (fabs(*out) <= FLT_MAX) return 0;
-    return err_set_at(e, ERR_INPUT, (int64_t)row + 1, "column '%s': row %u: %g is beyond float32", c->name, row + 1,
-                      *out);
+    return err_set_at(e, ERR_INPUT, (int64_t)row + 1, "column \"%.80s\": row %u: %g is beyond float32", c->name,
+                      row + 1, *out);
 }
 
 // The values that are there, in row order.
@@ -108,7 +108,7 @@ static int fit_number(const fit *t, size_t input, err *e)
     double *values = mem_alloc(t->n_rows, sizeof *values), *scratch = mem_alloc(t->n_rows, sizeof *scratch);
     int rc = 0;
     if (!values || !scratch) {
-        rc = err_set(e, ERR_MEMORY, "no memory for the values of column '%s'", c->name);
+        rc = err_set(e, ERR_MEMORY, "no memory for the values of column \"%.80s\"", c->name);
         goto done;
     }
     q->origin = q->kind == PREPARED_DATE ? earliest(t, c) : 0;
@@ -163,7 +163,7 @@ static int fit_categories(const fit *t, const column *c, schema_input *in, err *
         in->n_categories += !failed;
     }
     mem_free(counts);
-    return failed ? err_set(e, ERR_MEMORY, "no memory for %zu categories of column '%s'", n_seen, c->name) : 0;
+    return failed ? err_set(e, ERR_MEMORY, "no memory for %zu categories of column \"%.80s\"", n_seen, c->name) : 0;
 }
 
 static size_t most_frequent(const schema_input *in)

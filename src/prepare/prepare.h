@@ -30,12 +30,12 @@ typedef struct prepare_options {
     size_t one_hot_max; // categories of a column; one with more is encoded as ordinal
 } prepare_options;
 
-#define PREPARE_OPTIONS_DEFAULT                        \
-    ((prepare_options){.impute_number = IMPUTE_MEDIAN, \
-                       .impute_text = IMPUTE_NONE,     \
-                       .constant_text = "missing",     \
-                       .encode = ENCODE_ONE_HOT,       \
-                       .one_hot_max = 64})
+#define PREPARE_OPTIONS_FIELDS                                                                                    \
+    {                                                                                                             \
+        .impute_number = IMPUTE_MEDIAN, .impute_text = IMPUTE_NONE, .constant_text = "missing", .one_hot_max = 64 \
+    }
+#define PREPARE_OPTIONS_DEFAULT ((prepare_options)PREPARE_OPTIONS_FIELDS)
+
 // Names as options and manifests have them: "median", "standard", "one-hot", ... find: 0, or ERR_NOT_FOUND.
 const char *impute_name(impute_kind k);
 const char *scale_name(scale_kind k);
