@@ -69,11 +69,16 @@ static char lower(char c)
     return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
 }
 
-static bool equal_fold(str s, const char *lower_text)
+static bool equal_prefix_fold(str s, const char *lower_text)
 {
     for (size_t i = 0; i < s.len; i++)
         if (lower_text[i] == '\0' || lower(s.data[i]) != lower_text[i]) return false;
-    return lower_text[s.len] == '\0';
+    return true;
+}
+
+static bool equal_fold(str s, const char *lower_text)
+{
+    return equal_prefix_fold(s, lower_text) && lower_text[s.len] == '\0';
 }
 
 static str trim(str s)
@@ -593,8 +598,7 @@ static bool weight_is_zero(str parameters)
 bool http_accepts(str accept, const char *type)
 {
     if (trim(accept).len == 0) return true;
-    const char *slash = strchr(type, '/');
-    size_t major = (size_t)(slash - type);
+    size_t major = strcspn(type, "/"), whole = strcspn(type, ";");
     int best = -1; // the closest range decides: 0 */*, 1 type/*, 2 type/subtype
     bool ok = false;
     for (str range; next_of_list(&accept, &range);) {
@@ -606,9 +610,9 @@ bool http_accepts(str accept, const char *type)
         if (equal_fold(name, "*/*"))
             match = 0;
         else if (name.len == major + 2 && memcmp(name.data + major, "/*", 2) == 0 &&
-                 memcmp(name.data, type, major) == 0)
+                 equal_prefix_fold((str){name.data, major}, type))
             match = 1;
-        else if (equal_fold(name, type))
+        else if (name.len == whole && equal_prefix_fold(name, type))
             match = 2;
         if (match < 0 || match < best) continue;
         bool zero = weight_is_zero(parameters);

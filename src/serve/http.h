@@ -93,7 +93,7 @@ const char *http_reason(int status);
 // length, or -1.
 int64_t http_decode_segment(str in, char *out);
 
-// Whether an Accept header lets `type` ("application/json") through; an empty header does.
+// Whether an Accept header lets `type` ("application/json"; parameters are not looked at) through; an empty one does.
 bool http_accepts(str accept, const char *type);
 
 // Whether a Content-Type is `type`, whatever its parameters; a charset other than UTF-8 is not.

@@ -1,0 +1,64 @@
+// The models now served: immutable snapshots, made from the registry, handed to the event loops by pointer.
+// SPDX-License-Identifier: Apache-2.0
+#ifndef SLIPWAY_SERVE_CATALOG_H
+#define SLIPWAY_SERVE_CATALOG_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "model/model.h"
+#include "registry/registry.h"
+#include "serve/decode.h"
+#include "serve/encode.h"
+#include "serve/meters.h"
+
+// One version of a model, made ready. Immutable and counted, so any thread.
+typedef struct served {
+    atomic_size_t n_owners;
+    char name[MODEL_NAME_MAX + 1];
+    int64_t version;
+    model *model;
+    decoder *decoder;
+    encoder *encoder;
+    model_meter *meter; // borrowed until the catalog is freed
+} served;
+
+// A model of the registry. One whose wanted version could not be loaded keeps serving the one before.
+typedef struct snapshot_model {
+    char name[MODEL_NAME_MAX + 1];
+    int64_t wanted; // what the alias points at; 0: nothing is deployed
+    served *now;    // NULL: cannot be served
+    char *fault;    // why `now` is not what is wanted; NULL if it is
+    str card;       // answer of GET /api/v1/models/{name}
+    char etag[19];  // of the card, quotes included
+} snapshot_model;
+
+typedef struct snapshot { // immutable and counted, so any thread
+    atomic_size_t n_owners;
+    size_t n;
+    snapshot_model *models; // by name, in the order of bytes
+    size_t n_serving, n_faults;
+    str list;      // answer of GET /api/v1/models
+    str openapi;   // answer of GET /openapi.json
+    char etag[19]; // of openapi, quotes included
+} snapshot;
+
+snapshot *snapshot_hold(snapshot *s);                             // one more owner; returns s
+void snapshot_drop(snapshot *s);                                  // one less; the last frees it; NULL is fine
+const snapshot_model *snapshot_find(const snapshot *s, str name); // NULL if there is none
+
+// Watches a registry. One thread at a time.
+typedef struct catalog catalog;
+
+// n_slots: threads that count predictions, see meters.h. Loads nothing yet.
+MUST_CHECK int catalog_new(catalog **out, const char *data_dir, size_t n_slots, err *e);
+void catalog_free(catalog *c); // NULL is fine
+
+// Looks whether the registry changed and, if so, loads what is deployed. *changed: there is a new snapshot. A version
+// that cannot be loaded is logged and is no failure; a failure leaves the present snapshot as it is.
+MUST_CHECK int catalog_refresh(catalog *c, bool *changed, err *e);
+snapshot *catalog_snapshot(catalog *c); // of the last refresh, held once more
+// Old snapshots are freed here, by the watching thread, when nobody else holds them: never by an event loop.
+void catalog_sweep(catalog *c);
+
+#endif

@@ -1,0 +1,21 @@
+// Predictions as JSON, in the form that the request had. The shapes are in docs/protocols/rest.md.
+// SPDX-License-Identifier: Apache-2.0
+#ifndef SLIPWAY_SERVE_ENCODE_H
+#define SLIPWAY_SERVE_ENCODE_H
+
+#include "base/buf.h"
+#include "model/driver.h"
+#include "serve/decode.h"
+
+typedef struct encoder encoder; // immutable, so any thread; everything that does not change is text already
+
+MUST_CHECK int encoder_new(encoder **out, const schema *s, const char *name, int64_t version, err *e);
+void encoder_free(encoder *w); // NULL is fine
+
+// Appends; failure is in out->failed. Scores that are no finite number are null.
+void encode_prediction(const encoder *w, body_form form, const prediction *p, buf *out);
+
+// A class name as a JSON value of the target's type: 1, true, "male".
+void encode_label(column_type t, const char *name, buf *out);
+
+#endif

@@ -1,0 +1,216 @@
+// The routes of the native protocol. Answers that only change with the catalog are text in the snapshot already.
+// SPDX-License-Identifier: Apache-2.0
+#include "serve/rest.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "serve/example.h"
+#include "serve/serving.h"
+
+#define JSON_TYPE "application/json"
+#define PROBLEM_TYPE "application/problem+json"
+
+// RFC 9457. `type` is a URN-like name of the code, because nobody promises to keep a web page for it.
+static void fail(response *r, int status, const err *e)
+{
+    const place *at = &r->at;
+    const char *code = at->code ? at->code : err_name(e->code);
+    r->content_type = PROBLEM_TYPE;
+    buf_format(r->body, "{\"type\":\"urn:slipway:problem:%s\",\"title\":\"%s\",\"status\":%d,\"detail\":", code,
+               http_reason(status), status);
+    json_quote(r->body, str_of(e->msg));
+    buf_format(r->body, ",\"code\":\"%s\"", code);
+    if (at->row >= 0) buf_format(r->body, ",\"row\":%" PRId64, at->row);
+    if (at->column.len > 0) {
+        buf_add_text(r->body, ",\"column\":");
+        json_quote(r->body, at->column);
+    }
+    if (at->pointer.len > 0) {
+        buf_add_text(r->body, ",\"pointer\":");
+        json_quote(r->body, at->pointer);
+    }
+    if (e->code == ERR_FORMAT && e->at >= 0) buf_format(r->body, ",\"offset\":%" PRId64, e->at);
+    buf_add_text(r->body, "}\n");
+}
+
+static int find_model(const serving *s, str name, const snapshot_model **out, response *r, err *e)
+{
+    *out = snapshot_find(s->models, name);
+    if (*out) return 0;
+    r->at.code = "unknown_model";
+    const char *names[64];
+    size_t n = 0;
+    for (; n < s->models->n && n < 64; n++) names[n] = s->models->models[n].name;
+    char text[MODEL_NAME_MAX + 1];
+    if (name.len > MODEL_NAME_MAX) return err_set(e, ERR_NOT_FOUND, "there is no model with a name that long");
+    memcpy(text, name.data, name.len);
+    text[name.len] = '\0';
+    const char *near = nearest_name(text, names, n);
+    if (near) return err_set(e, ERR_NOT_FOUND, "there is no model \"%s\"; did you mean \"%s\"?", text, near);
+    return err_set(e, ERR_NOT_FOUND, "there is no model \"%s\"", text);
+}
+
+static int predict(serving *s, const request *q, response *r, err *e)
+{
+    const snapshot_model *m;
+    TRY(find_model(s, q->parameters[0], &m, r, e));
+    if (!m->now) {
+        r->status = m->wanted ? 503 : 404;
+        r->at.code = m->wanted ? "model_broken" : "not_deployed";
+        if (!m->wanted) return err_set(e, ERR_NOT_FOUND, "no version of \"%s\" is deployed", m->name);
+        return err_set(e, ERR_NOT_FOUND, "version %" PRId64 " of \"%s\" could not be loaded", m->wanted, m->name);
+    }
+    const served *v = m->now;
+    body_form form;
+    batch in;
+    prediction out;
+    TRY(decode_predict(&in, &form, v->decoder, q->body, s->options->rows_max, &r->at, q->memory, e));
+    TRY(model_predict(v->model, &in, &out, q->memory, e));
+    encode_prediction(v->encoder, form, &out, r->body);
+    model_meter_slot *meter = &v->meter->slots[s->slot];
+    counter_add(&meter->rows, in.n_rows);
+    counter_add(&meter->requests, 1);
+    return 0;
+}
+
+// 304 if the client has it already.
+static int send_tagged(const request *q, response *r, str text, const char *etag, err *e)
+{
+    size_t len = 64;
+    char *extra = arena_alloc(q->memory, len, 1);
+    if (!extra) return err_set(e, ERR_MEMORY, "no memory for a header");
+    snprintf(extra, len, "ETag: %s\r\nCache-Control: no-cache\r\n", etag);
+    r->extra = extra;
+    if (str_equal(q->if_none_match, str_of(etag)) || http_list_has(q->if_none_match, etag)) {
+        r->status = 304;
+        return 0;
+    }
+    buf_add_str(r->body, text);
+    return 0;
+}
+
+static int list_models(serving *s, const request *q, response *r, err *e)
+{
+    (void)q, (void)e;
+    buf_add_str(r->body, s->models->list);
+    return 0;
+}
+
+static int describe_model(serving *s, const request *q, response *r, err *e)
+{
+    const snapshot_model *m;
+    TRY(find_model(s, q->parameters[0], &m, r, e));
+    return send_tagged(q, r, m->card, m->etag, e);
+}
+
+static int openapi(serving *s, const request *q, response *r, err *e)
+{
+    return send_tagged(q, r, s->models->openapi, s->models->etag, e);
+}
+
+static int live(serving *s, const request *q, response *r, err *e)
+{
+    (void)q, (void)e;
+    buf_format(r->body, "{\"status\":\"live\",\"server\":\"slipway\",\"version\":\"%s\",\"instance\":\"%s\"}\n",
+               SLIPWAY_VERSION, s->instance);
+    return 0;
+}
+
+// Ready: not stopping, and every model that is deployed can be served, be it by the version before.
+static int ready(serving *s, const request *q, response *r, err *e)
+{
+    (void)q, (void)e;
+    bool stopping = atomic_load_explicit(s->stopping, memory_order_relaxed);
+    size_t n_without = 0;
+    for (size_t i = 0; i < s->models->n; i++) n_without += s->models->models[i].wanted > 0 && !s->models->models[i].now;
+    bool ok = !stopping && n_without == 0;
+    r->status = ok ? 200 : 503;
+    buf_format(r->body, "{\"status\":\"%s\",\"models\":[",
+               stopping                  ? "stopping"
+               : n_without > 0           ? "not ready"
+               : s->models->n_faults > 0 ? "degraded"
+                                         : "ready");
+    for (size_t i = 0, n = 0; i < s->models->n; i++) {
+        const snapshot_model *m = &s->models->models[i];
+        if (m->wanted == 0) continue;
+        buf_add_text(r->body, n++ > 0 ? ",{\"name\":" : "{\"name\":");
+        json_quote(r->body, str_of(m->name));
+        buf_format(r->body, ",\"wanted\":%" PRId64, m->wanted);
+        if (m->now) buf_format(r->body, ",\"serving\":%" PRId64, m->now->version);
+        if (m->fault) {
+            buf_add_text(r->body, ",\"fault\":");
+            json_quote(r->body, str_of(m->fault));
+        }
+        buf_add_char(r->body, '}');
+    }
+    buf_add_text(r->body, "]}\n");
+    return 0;
+}
+
+static int metrics_text(serving *s, const request *q, response *r, err *e)
+{
+    (void)q, (void)e;
+    meters_write(s->meters, s->n_meters, *s->model_meters, r->body);
+    buf_format(r->body,
+               "# HELP slipway_models_serving Models with a version in service.\n# TYPE slipway_models_serving gauge\n"
+               "slipway_models_serving %zu\n"
+               "# HELP slipway_models_faulty Models whose deployed version could not be loaded.\n"
+               "# TYPE slipway_models_faulty gauge\nslipway_models_faulty %zu\n"
+               "# HELP slipway_model_version The version in service.\n# TYPE slipway_model_version gauge\n",
+               s->models->n_serving, s->models->n_faults);
+    for (size_t i = 0; i < s->models->n; i++)
+        if (s->models->models[i].now)
+            buf_format(r->body, "slipway_model_version{model=\"%s\"} %" PRId64 "\n", s->models->models[i].name,
+                       s->models->models[i].now->version);
+    buf_format(r->body, "# HELP slipway_info The program.\n# TYPE slipway_info gauge\nslipway_info{version=\"%s\"} 1\n",
+               SLIPWAY_VERSION);
+    return 0;
+}
+
+static int front_page(serving *s, const request *q, response *r, err *e)
+{
+    (void)q, (void)e;
+    buf_format(r->body,
+               "Slipway %s\n\n"
+               "GET  /openapi.json                    what can be asked, with an example for each model\n"
+               "GET  /api/v1/models                   the models\n"
+               "GET  /health/live  /health/ready  /metrics\n\n",
+               SLIPWAY_VERSION);
+    for (size_t i = 0; i < s->models->n; i++) {
+        const snapshot_model *m = &s->models->models[i];
+        if (!m->now) {
+            buf_format(r->body, "%s: not served%s%s\n\n", m->name, m->fault ? ": " : "", m->fault ? m->fault : "");
+            continue;
+        }
+        buf_format(r->body, "%s, version %" PRId64 "%s\n  ", m->name, m->now->version,
+                   m->fault ? " (the deployed one could not be loaded)" : "");
+        char url[128];
+        snprintf(url, sizeof url, "http://%s:%u", s->options->host, (unsigned)s->options->port);
+        example_curl(model_schema(m->now->model), url, m->name, r->body);
+        buf_add_text(r->body, "\n\n");
+    }
+    return 0;
+}
+
+static const route routes[] = {
+    {HTTP_POST, "/api/v1/models/{}/predict", "predict", "Predict rows, or columns, with the deployed version",
+     JSON_TYPE, JSON_TYPE, predict},
+    {HTTP_GET, "/api/v1/models", "listModels", "The models of the registry", NULL, JSON_TYPE, list_models},
+    {HTTP_GET, "/api/v1/models/{}", "describeModel", "Schema, metrics, versions and aliases of a model", NULL,
+     JSON_TYPE, describe_model},
+    {HTTP_GET, "/health/live", "live", "Whether the server answers", NULL, JSON_TYPE, live},
+    {HTTP_GET, "/health/ready", "ready", "Whether every deployed model can be served", NULL, JSON_TYPE, ready},
+    {HTTP_GET, "/metrics", "metrics", "Counters for Prometheus", NULL, "text/plain; version=0.0.4", metrics_text},
+    {HTTP_GET, "/openapi.json", "openapi", "This description", NULL, JSON_TYPE, openapi},
+    {HTTP_GET, "/", "frontPage", "The models, for people", NULL, "text/plain; charset=utf-8", front_page},
+};
+
+const protocol_row rest_protocol = {
+    .name = "rest",
+    .routes = routes,
+    .n_routes = sizeof routes / sizeof *routes,
+    .fail = fail,
+};

@@ -1,0 +1,94 @@
+// The table of protocols, and from a path to its route.
+// SPDX-License-Identifier: Apache-2.0
+#include <string.h>
+
+#include "serve/protocol.h"
+#include "serve/rest.h"
+
+static const protocol_row *const rows[] = {&rest_protocol};
+
+const protocol_row *const *protocol_rows(size_t *n)
+{
+    *n = sizeof rows / sizeof *rows;
+    return rows;
+}
+
+size_t route_count(void)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) n += rows[i]->n_routes;
+    return n;
+}
+
+const route *route_at(size_t index)
+{
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        if (index < rows[i]->n_routes) return &rows[i]->routes[index];
+        index -= rows[i]->n_routes;
+    }
+    return NULL;
+}
+
+static bool path_matches(const char *pattern, str path, str parameters[ROUTE_PARAMETERS_MAX])
+{
+    const char *p = path.data, *end = path.data + path.len;
+    size_t n = 0;
+    while (*pattern) {
+        if (*pattern != '{') {
+            if (p == end || *p != *pattern) return false;
+            p++;
+            pattern++;
+            continue;
+        }
+        const char *slash = memchr(p, '/', (size_t)(end - p));
+        const char *stop = slash ? slash : end;
+        if (stop == p || n == ROUTE_PARAMETERS_MAX) return false;
+        parameters[n++] = (str){p, (size_t)(stop - p)};
+        p = stop;
+        pattern += 2;
+    }
+    return p == end;
+}
+
+route_match route_find(str path, http_method method)
+{
+    route_match m = {.protocol = rows[0], .index = route_count()};
+    size_t index = 0;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        for (size_t k = 0; k < rows[i]->n_routes; k++, index++) {
+            const route *r = &rows[i]->routes[k];
+            str parameters[ROUTE_PARAMETERS_MAX];
+            if (!path_matches(r->pattern, path, parameters)) continue;
+            unsigned methods = r->methods | HTTP_OPTIONS | (r->methods & HTTP_GET ? HTTP_HEAD : 0);
+            m.methods |= methods;
+            m.protocol = rows[i];
+            if (!(methods & ~(unsigned)HTTP_OPTIONS & method)) continue;
+            m.route = r;
+            m.index = index;
+            memcpy(m.parameters, parameters, sizeof parameters);
+            return m;
+        }
+    }
+    return m;
+}
+
+int http_status_of(int code)
+{
+    switch (code) {
+    case ERR_INPUT: return 422;
+    case ERR_FORMAT: return 400;
+    case ERR_LIMIT: return 413;
+    case ERR_UNSUPPORTED: return 501;
+    case ERR_NOT_FOUND: return 404;
+    case ERR_EXISTS:
+    case ERR_CONFLICT: return 409;
+    case ERR_USAGE: return 400;
+    case ERR_DENIED: return 403;
+    case ERR_BUSY:
+    case ERR_MEMORY:
+    case ERR_CANCELLED: return 503;
+    case ERR_TIMEOUT: return 504;
+    case ERR_FULL: return 507;
+    default: return 500;
+    }
+}

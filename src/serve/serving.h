@@ -1,0 +1,37 @@
+// What a handler may use: one such thing for each thread that answers requests.
+// SPDX-License-Identifier: Apache-2.0
+#ifndef SLIPWAY_SERVE_SERVING_H
+#define SLIPWAY_SERVE_SERVING_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "serve/catalog.h"
+#include "serve/http.h"
+#include "serve/meters.h"
+#include "serve/protocol.h"
+#include "serve/server.h"
+
+struct serving {
+    const snapshot *models; // constant during a call
+    const server_options *options;
+    const meters *const *meters; // of every event loop
+    size_t n_meters;
+    const model_meter *const *model_meters; // head of the list; it only grows
+    size_t slot;                            // of this thread in model_meter.slots
+    const atomic_bool *stopping;
+    const char *instance; // names the data directory, see server_is_ours()
+    bool loopback;        // bound to a loopback address: only its names are accepted as Host
+};
+
+// What can be said when the header is there: route, method, media types, host. Returns 0 to go on, or the status of the
+// answer that *r now holds (OPTIONS is answered here too).
+int dispatch_head(const serving *s, const http_parser *p, const char *data, route_match *m, response *r);
+
+// The whole request: parameters decoded, the body inflated if `gzip`, the handler called; an error becomes an answer.
+void dispatch_run(serving *s, const route_match *m, request *q, bool gzip, response *r);
+
+// An error in the protocol's shape, from a status and a sentence.
+void dispatch_fail(const protocol_row *p, response *r, int status, const err *e);
+
+#endif
