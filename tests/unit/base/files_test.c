@@ -5,6 +5,8 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/time.h>
+#include <time.h>
 
 #include "base/mem.h"
 #include "check.h"
@@ -182,6 +184,10 @@ typedef struct reader {
 static void *slow_read(void *argument)
 {
     reader *r = argument;
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, NULL);                         // signals are for the writer, which
+    nanosleep(&(struct timespec){.tv_nsec = 20 * 1000 * 1000}, NULL); // waits now, in the middle of a write
     char chunk[1000];
     for (ssize_t n; (n = read(r->fd, chunk, sizeof chunk)) > 0;) {
         for (ssize_t i = 0; i < n; i++) r->wrong |= chunk[i] != (char)((r->n + (size_t)i) % 251);
@@ -209,10 +215,10 @@ static void test_write_all(void **state)
     assert_int_equal(pthread_create(&thread, NULL, slow_read, &r), 0);
     struct sigaction action = {.sa_handler = on_alarm}, before;
     sigaction(SIGALRM, &action, &before);
-    alarm(1);
+    setitimer(ITIMER_REAL, &(struct itimerval){{0, 2000}, {0, 2000}}, NULL); // every 2 ms
     err e = ERR_NONE;
     check_ok(fd_write_all(fds[1], (str){data, LEN}, &e), &e);
-    alarm(0);
+    setitimer(ITIMER_REAL, &(struct itimerval){{0, 0}, {0, 0}}, NULL);
     sigaction(SIGALRM, &before, NULL);
     close(fds[1]);
     pthread_join(thread, NULL);

@@ -4,6 +4,7 @@
 #include "base/pool.h"
 
 #include <stdatomic.h>
+#include <time.h>
 
 #include "base/mem.h"
 #include "check.h"
@@ -73,6 +74,63 @@ static void test_many_rounds(void **state)
     }
 }
 
+// Tasks that wait for each other: done only if as many threads as the pool has are at work together.
+typedef struct meeting {
+    atomic_size_t here;
+    size_t wanted;
+    atomic_int late;
+} meeting;
+
+static void meet(void *context, size_t task, size_t worker)
+{
+    (void)task, (void)worker;
+    meeting *m = context;
+    m->here++;
+    for (int i = 0; m->here < m->wanted; i++) {
+        if (i == 10000) {
+            m->late = 1;
+            return;
+        }
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    }
+}
+
+static void test_together(void **state)
+{
+    (void)state;
+    pool *p;
+    err e = ERR_NONE;
+    check_ok(pool_new(&p, 3, &e), &e);
+    for (int round = 0; round < 5; round++) {
+        meeting m = {.wanted = 3};
+        pool_run(p, 3, meet, &m);
+        assert_int_equal(m.late, 0);
+        assert_int_equal(m.here, 3);
+    }
+    pool_free(p);
+}
+
+// The task that a worker has last takes longest: pool_run() does not return before it.
+static void finish_late(void *context, size_t task, size_t worker)
+{
+    if (worker > 0) nanosleep(&(struct timespec){.tv_nsec = 2000000}, NULL);
+    ((unsigned char *)context)[task] = 1;
+}
+
+static void test_waits(void **state)
+{
+    (void)state;
+    pool *p;
+    err e = ERR_NONE;
+    check_ok(pool_new(&p, 3, &e), &e);
+    for (int round = 0; round < 200; round++) {
+        unsigned char done[64] = {0};
+        pool_run(p, 64, finish_late, done);
+        for (size_t i = 0; i < 64; i++) assert_int_equal(done[i], 1);
+    }
+    pool_free(p);
+}
+
 static void test_without_threads(void **state)
 {
     (void)state;
@@ -111,10 +169,8 @@ static void test_sizes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_every_task_once),
-        cmocka_unit_test(test_many_rounds),
-        cmocka_unit_test(test_without_threads),
-        cmocka_unit_test(test_sizes),
+        cmocka_unit_test(test_every_task_once), cmocka_unit_test(test_many_rounds),     cmocka_unit_test(test_together),
+        cmocka_unit_test(test_waits),           cmocka_unit_test(test_without_threads), cmocka_unit_test(test_sizes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
