@@ -49,10 +49,16 @@ static void test_below(void **state)
     for (int i = 0; i < 60000; i++) n[rng_below(&r, 6)]++;
     for (int k = 0; k < 6; k++) chi += (n[k] - 10000) * (n[k] - 10000) / 10000;
     assert_true(chi < 25.7);
-    // Where a plain remainder or product would be off by a third: n = 3 * 2^62.
-    uint64_t third = (uint64_t)1 << 62, low = 0;
-    for (int i = 0; i < 30000; i++) low += rng_below(&r, 3 * third) < third;
-    assert_true(low > 9600 && low < 10400); // 10000 +- 4.9 standard deviations
+    // n = 3 * 2^62: a product without rejection would give half of the numbers a remainder of 0 by 3, a remainder
+    // without rejection would favour the small ones.
+    uint64_t third = (uint64_t)1 << 62, by_three = 0, low = 0;
+    for (int i = 0; i < 30000; i++) {
+        uint64_t x = rng_below(&r, 3 * third);
+        by_three += x % 3 == 0;
+        low += x < third;
+    }
+    assert_true(by_three > 9600 && by_three < 10400); // 10000 +- 4.9 standard deviations
+    assert_true(low > 9600 && low < 10400);
 }
 
 static void test_reals(void **state)
