@@ -363,9 +363,16 @@ static int copy_attribute(graph *g, attribute *out, const attribute *from, err *
     if (from->n) memcpy(items, from->floats, from->n * size);
     if (size == sizeof(str) && (from->kind == ATTRIBUTE_STRING || from->kind == ATTRIBUTE_STRINGS)) {
         str *strings = items;
+        str recent[2] = {{"", 0}, {"", 0}}; // the modes of a tree's nodes are two words, a million times
         for (size_t i = 0; i < from->n; i++) {
-            strings[i].data = strings[i].len ? arena_strndup(a, strings[i].data, strings[i].len) : "";
+            if (str_equal(strings[i], recent[0]) || str_equal(strings[i], recent[1])) {
+                strings[i] = str_equal(strings[i], recent[0]) ? recent[0] : recent[1];
+                continue;
+            }
+            strings[i].data = arena_strndup(a, strings[i].data, strings[i].len);
             if (!strings[i].data) return no_memory(g, e);
+            recent[1] = recent[0];
+            recent[0] = strings[i];
         }
     }
     out->floats = items; // the members of the union are pointers alike
