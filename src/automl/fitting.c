@@ -32,9 +32,9 @@ static void matrix_clear(matrix *m)
     mem_free(m->values);
 }
 
-static int check_memory(const family_data *d, const setup *s, err *e)
+static int check_memory(const family_data *d, const setup *s, size_t n_threads, err *e)
 {
-    size_t family = s->family->memory_estimate(d, s->family_options), features;
+    size_t family = s->family->memory_estimate(d, s->family_options, n_threads), features;
     if (__builtin_mul_overflow(d->n_rows, d->n_features * sizeof *d->x, &features)) features = SIZE_MAX / 2;
     uint64_t wanted = (uint64_t)family + features, there = memory_available();
     if (wanted <= there) return 0;
@@ -73,7 +73,7 @@ int fitting_train(fitted *io, const fitting *w, const uint32_t *rows, size_t n_r
     const setup *s = w->s;
     family_data d = {.n_rows = n_rows, .target = &w->t->holder.target};
     d.features = preparation_features(io->preparation, &d.n_features);
-    TRY(check_memory(&d, s, e));
+    TRY(check_memory(&d, s, pool_size(w->workers), e));
     matrix m = {0};
     graph *g = NULL;
     int rc = make_matrix(&m, &d, w, io->preparation, rows, e);

@@ -26,7 +26,8 @@ typedef struct family_outputs {
     value_id label, scores;
 } family_outputs;
 
-// Called between units of work (trees, epochs); returning non-zero stops the fit with ERR_CANCELLED.
+// Called between units of work (trees, epochs) on the thread that called fit; returning non-zero stops the fit with
+// ERR_CANCELLED.
 typedef struct family_progress {
     int (*report)(void *context, size_t done, size_t total);
     void *context;
@@ -41,8 +42,10 @@ typedef struct family_row {
     bool takes_missing;    // NaN features need no imputation
     bool takes_categories; // FEATURE_CATEGORY needs no one-hot
     const char *(*options_fault)(const void *options);
-    // Bytes that a fit of this size will take at most, so that one that will not fit says so at once.
-    size_t (*memory_estimate)(const family_data *d, const void *options);
+    // Bytes that a fit of this size will take at most on a pool of so many threads, its part of the graph included, so
+    // that one that will not fit says so at once. Looks at sizes, the target and whether there are weights, not at
+    // values.
+    size_t (*memory_estimate)(const family_data *d, const void *options, size_t n_threads);
     // Adds nodes that compute label and scores from `features` (N, n_features). The same data, options and seed give
     // the same nodes, bit for bit, whatever the pool's size. progress may be NULL. On failure the graph is not to be
     // used.
