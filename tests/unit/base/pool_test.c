@@ -1,5 +1,4 @@
 // base/pool: every task once, in any number of rounds, on any number of threads.
-// Labels: thread
 // SPDX-License-Identifier: Apache-2.0
 #include "base/pool.h"
 

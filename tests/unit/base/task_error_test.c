@@ -1,6 +1,5 @@
 // The lowest task's failure is the one that is reported, whatever fails first.
 // SPDX-License-Identifier: Apache-2.0
-// Labels: thread
 #include "check.h"
 
 #include "base/pool.h"
