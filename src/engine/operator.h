@@ -15,8 +15,9 @@
 // What is known of a value when shapes are inferred: at load (dimensions may be symbolic) and again before a run (they
 // are numbers). `data` is set where the value itself is known: constants, and what was computed from them.
 typedef struct op_value {
-    value_type type;
+    value_type type;    // DTYPE_NONE: an optional input that is not there
     const tensor *data; // or NULL
+    bool rows;          // axis 0 is the rows of the batch: set for rows_apart() only
 } op_value;
 
 // Whether row i of every output (axis 0) depends on nothing but row i of the inputs that have rows: what batching
@@ -46,14 +47,18 @@ typedef struct op_fast {
     bool exact; // gives the same bytes as the reference
 } op_fast;
 
+// The newest opsets whose changes were looked at; a later one has no rows.
+enum { OPERATOR_OPSET_NEWEST = 28, OPERATOR_OPSET_NEWEST_ML = 5 };
+
 typedef struct op_row {
     const char *domain, *name;
-    int since, until; // opset versions of the domain that this row implements; until 0: to the newest known
+    int since, until; // opset versions of the domain that this row implements; until 0: to OPERATOR_OPSET_NEWEST
     int inputs_min, inputs_max, outputs_min, outputs_max; // *_max -1: variadic
 
     // Types and shapes of the outputs from those of the inputs; unknown stays unknown, contradictions are ERR_INPUT.
     int (*infer)(const node *n, const op_value *in, op_value *out, err *e);
     // Reads and checks attributes into an immutable state that lives in `a` as long as the plan. NULL: nothing to read.
+    // Called after infer, at load only.
     int (*make)(const void **state, const node *n, const op_value *in, arena *a, err *e);
     op_run *run;         // the plain reference kernel, always there
     const op_fast *fast; // n_fast of them, best level last
@@ -66,8 +71,8 @@ typedef struct op_row {
     int (*gradient)(graph *g, const node *n, const value_id *d_outputs, value_id *d_inputs, err *e);
 } op_row;
 
-// The row for a node under the graph's opsets, or NULL.
-const op_row *operator_find(const char *domain, const char *name, int64_t opset);
+// The row for a node under the graph's opsets, or NULL. Any thread.
+const op_row *operator_find(const char *domain, const char *name, int64_t version);
 // All rows, for listings.
 const op_row *const *operator_rows(size_t *n);
 

@@ -12,11 +12,15 @@ typedef struct plan plan;       // immutable, so any thread
 typedef struct session session; // one thread at a time
 
 typedef struct plan_options {
-    bool plain; // reference kernels only: the slow twin
+    bool plain;        // reference kernels only: the slow twin
+    size_t memory_max; // bytes of the plan: states of operators and folded constants; 0: PLAN_MEMORY_MAX
 } plan_options;
 
+#define PLAN_MEMORY_MAX ((size_t)4 << 30)
+
 // Knows every operator of the graph (else ERR_UNSUPPORTED naming node, operator and opset), infers shapes, folds
-// constants. Borrows the graph until plan_free().
+// constants (never parameters), leaves out what no output needs. Borrows the graph, which was checked, until
+// plan_free(). NULL for the options: none.
 MUST_CHECK int plan_new(plan **out, const graph *g, const plan_options *o, err *e);
 void plan_free(plan *p); // NULL is fine
 
@@ -25,7 +29,8 @@ bool plan_rows_apart(const plan *p);
 // The inferred type of an output, by its index.
 value_type plan_output_type(const plan *p, size_t output);
 
-// memory_max: ceiling of everything that a run takes; a run past it is ERR_MEMORY and the session stays usable.
+// memory_max: ceiling of everything that a run takes beside its inputs; a run past it is ERR_MEMORY and the session
+// stays usable.
 MUST_CHECK int session_new(session **out, const plan *p, size_t memory_max, err *e);
 void session_free(session *s); // NULL is fine
 
