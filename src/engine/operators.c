@@ -58,6 +58,7 @@ const op_row *operator_find(const char *domain, const char *name, int64_t versio
             high = middle;
     }
     for (; low < n_sorted && compare_names(domain, name, sorted[low]) == 0; low++)
-        if (sorted[low]->since <= version && (sorted[low]->until == 0 || version <= sorted[low]->until)) return sorted[low];
+        if (sorted[low]->since <= version && (sorted[low]->until == 0 || version <= sorted[low]->until))
+            return sorted[low];
     return NULL;
 }
