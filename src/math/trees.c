@@ -495,17 +495,25 @@ static void drop_absent(float *s, size_t n)
     for (size_t k = 0; k < n; k++) s[k] += 0.0f; // -0 becomes 0
 }
 
-static void finish_values(const trees *t, float *s)
-{
-    size_t n = t->n_scores;
-    bool use_base = t->n_base == n;
-    for (size_t k = 0; k < n; k++) {
-        s[k] += 0.0f;
-        if (t->join == TREES_AVERAGE) s[k] /= (float)t->n_trees;
-        if (use_base) s[k] += t->base[k];
+// Without any weight, one of several targets is 0, whatever its base value; a single one is its base value.
+#define DEFINE_FINISH_VALUES(T, suffix, base_of)                         \
+    static void finish_values_##suffix(const trees *t, T *s)             \
+    {                                                                    \
+        for (size_t k = 0; k < t->n_scores; k++) {                       \
+            bool absent = s[k] == 0 && signbit(s[k]) && t->n_scores > 1; \
+            s[k] += 0;                                                   \
+            if (absent) continue;                                        \
+            if (t->join == TREES_AVERAGE) s[k] /= (T)t->n_trees;         \
+            if (t->n_base == t->n_scores) s[k] += t->base_of[k];         \
+        }                                                                \
     }
-    // A single target knows no other link than PROBIT.
-    if (n > 1 || t->link == TREES_PROBIT) apply_link(t->link, s, n);
+DEFINE_FINISH_VALUES(float, f32, base)
+DEFINE_FINISH_VALUES(double, f64, base_f64)
+
+// A single target knows no other link than PROBIT.
+static void link_values(const trees *t, float *s)
+{
+    if (t->n_scores > 1 || t->link == TREES_PROBIT) apply_link(t->link, s, t->n_scores);
 }
 
 // Two classes, where onnxruntime has rules of its own. If all weights are for one class id, that score alone decides:
@@ -544,12 +552,15 @@ static int32_t finish_binary(const trees *t, float *s)
     if (t->link == TREES_PROBIT) {
         s[0] = probit(only);
         s[1] = 0;
+    } else if ((complement || negate) && t->link == TREES_LOGISTIC) {
+        s[0] = logistic(-only);
+        s[1] = logistic(only);
     } else if (complement) {
         s[0] = 1 - only;
         s[1] = only;
     } else if (negate) {
-        s[0] = t->link == TREES_LOGISTIC ? logistic(-only) : -only;
-        s[1] = t->link == TREES_LOGISTIC ? logistic(only) : only;
+        s[0] = first ? -only : 0;
+        s[1] = only;
     }
     return label;
 }
@@ -571,7 +582,8 @@ static void finish(const trees *t, float *scores, size_t n_rows, int32_t *labels
 {
     for (size_t r = 0; r < n_rows; r++) {
         if (!t->classify) {
-            finish_values(t, scores + r * t->n_scores);
+            finish_values_f32(t, scores + r * t->n_scores);
+            link_values(t, scores + r * t->n_scores);
             continue;
         }
         int32_t label = finish_classes(t, scores + r * t->n_scores);
@@ -633,10 +645,15 @@ void trees_run_f64(const trees *t, const double *x, size_t n_rows, size_t stride
 {
     assert(t->values_f64);
     for (size_t r = 0; r < n_rows; r++) {
+        float *to = scores + r * t->n_scores;
         score_f64(t, x + r * stride, scratch);
-        for (size_t k = 0; k < t->n_scores; k++) scores[r * t->n_scores + k] = (float)scratch[k];
+        if (!t->classify) finish_values_f64(t, scratch);
+        for (size_t k = 0; k < t->n_scores; k++) to[k] = (float)scratch[k];
+        if (t->classify)
+            finish(t, to, 1, labels ? labels + r : NULL);
+        else
+            link_values(t, to);
     }
-    finish(t, scores, n_rows, labels);
 }
 
 // Flattened ---------------------------------------------------------------------------------------------------------

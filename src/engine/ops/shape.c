@@ -427,7 +427,8 @@ static cut cut_of(int64_t start, int64_t end, int64_t step, int64_t size)
         end = clamp(end, 0, size);
         return (cut){start, step, end > start ? (end - start - 1) / step + 1 : 0};
     }
-    start = clamp(start, -1, size - 1);
+    if (size == 0) return (cut){0, step, 0};
+    start = clamp(start, 0, size - 1); // backwards, a start before the first element is the first one
     end = clamp(end, -1, size - 1);
     return (cut){start, step, start > end ? (start - end - 1) / -step + 1 : 0};
 }
