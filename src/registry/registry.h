@@ -8,7 +8,7 @@
 #include "base/json.h"
 #include "model/package.h"
 
-typedef struct registry registry; // one thread at a time; any number of processes at once
+typedef struct registry registry; // one thread at a time; any number of handles and processes at once
 
 enum { MODEL_NAME_MAX = 64, ALIAS_MAX = 64 };
 #define ALIAS_DEFAULT "production"
@@ -19,11 +19,13 @@ const char *model_name_fault(const char *name);
 const char *alias_fault(const char *alias);
 
 typedef struct registry_options {
-    bool read_only; // never creates or changes anything
+    bool read_only; // never creates or changes anything, but for SQLite's own -wal and -shm files; a registry that is
+                    // not there is ERR_NOT_FOUND
 } registry_options;
 
-// Opens DIR, making it (0700), and brings an older database up to date in one transaction after a backup beside it. A
-// newer one is ERR_UNSUPPORTED and untouched. A network file system under SQLite is refused (ERR_UNSUPPORTED).
+// Opens DIR, making it (0700), and brings an older database up to date in one transaction after a copy beside it. A
+// newer one is ERR_UNSUPPORTED and untouched. A network file system under SQLite is refused (ERR_UNSUPPORTED). A folder
+// that cannot be written to is ERR_DENIED even for reading: SQLite's WAL needs its index there. o may be NULL.
 MUST_CHECK int registry_open(registry **out, const char *dir, const registry_options *o, err *e);
 void registry_close(registry *r); // NULL is fine
 
@@ -54,7 +56,9 @@ typedef struct registry_list {
 } registry_list;
 
 // Every change is durable when the call returns 0 (fsync of blobs and folder, then one SQLite transaction), and leaves
-// nothing behind when it does not.
+// nothing behind when it does not. Two exceptions, both seen only when the disk itself fails: blobs stay as orphans
+// (for registry_gc) when somebody else is adding at that moment, and a change whose last fsync failed may be there
+// after a restart. Waiting for another process takes at most 10 seconds, then ERR_BUSY.
 
 // Stores a package as the next version. The same digest again gives the version that has it, with *existed set.
 MUST_CHECK int registry_add(registry *r, const char *name, const package *p, const char *run_key, int64_t *version,
@@ -66,8 +70,11 @@ MUST_CHECK int registry_alias_remove(registry *r, const char *name, const char *
 MUST_CHECK int registry_deploy(registry *r, const char *name, const package *p, const char *run_key, const char *alias,
                                int64_t *version, bool *existed, err *e);
 // Points the alias back at what it pointed to before; again goes further back. ERR_CONFLICT if there is nothing before.
+// Versions that were removed are passed over. After deploying 1, 2, 3 it leads to 2, then to 1; deploying 4 then and
+// rolling back leads to 1.
 MUST_CHECK int registry_rollback(registry *r, const char *name, const char *alias, int64_t *from, int64_t *to, err *e);
-// version 0: the whole model. What an alias points at is ERR_CONFLICT unless `force`.
+// version 0: the whole model. What an alias points at is ERR_CONFLICT unless `force`, which removes the alias too.
+// Blobs stay until registry_gc().
 MUST_CHECK int registry_remove(registry *r, const char *name, int64_t version, bool force, err *e);
 
 MUST_CHECK int registry_models(registry *r, registry_list *out, err *e);
@@ -75,6 +82,7 @@ void registry_list_clear(registry_list *l);
 // ref: "NAME", "NAME@ALIAS" or "NAME@3"; without @ the default alias, else the newest version. ERR_NOT_FOUND suggests
 // the nearest name.
 MUST_CHECK int registry_resolve(registry *r, const char *ref, char name[MODEL_NAME_MAX + 1], int64_t *version, err *e);
+// With its blobs mapped and every sum checked: ERR_CORRUPT if one is missing or another.
 MUST_CHECK int registry_load(registry *r, const char *name, int64_t version, package **out, err *e);
 // The newest version of the model with that run key, or ERR_NOT_FOUND.
 MUST_CHECK int registry_find_run(registry *r, const char *name, const char *run_key, int64_t *version, err *e);
@@ -84,10 +92,15 @@ MUST_CHECK int registry_change(registry *r, int64_t *out, err *e);
 
 // Upkeep. report: one line for each thing found or done; may be NULL.
 typedef void registry_report(void *context, const char *line);
-MUST_CHECK int registry_gc(registry *r, int64_t *n_removed, int64_t *bytes,
-                           err *e); // blobs nobody names, old temporaries
+// Removes blobs nobody names and old temporary files.
+MUST_CHECK int registry_gc(registry *r, int64_t *n_removed, int64_t *bytes, err *e);
+// Looks at everything: the database's integrity, every manifest against its digest, every blob against its sum,
+// aliases. A report is "fault: ..." for what is counted in n_faults, "note: ..." for orphans and strangers. 0 also with
+// faults.
 MUST_CHECK int registry_fsck(registry *r, registry_report *report, void *context, int64_t *n_faults, err *e);
-MUST_CHECK int registry_backup(registry *r, const char *path, err *e);      // one file: docs/formats/registry.md
-MUST_CHECK int registry_restore(const char *path, const char *dir, err *e); // into an empty or absent folder
+// One file, described in docs/formats/registry.md; one that is there already is ERR_EXISTS.
+MUST_CHECK int registry_backup(registry *r, const char *path, err *e);
+// Into an empty or absent folder, which appears whole or not at all.
+MUST_CHECK int registry_restore(const char *path, const char *dir, err *e);
 
 #endif

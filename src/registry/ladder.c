@@ -1,0 +1,94 @@
+// The database's tables, as steps from version to version. A step that was released is never changed again.
+// SPDX-License-Identifier: Apache-2.0
+#include "registry/ladder_impl.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/files.h"
+#include "base/mem.h"
+
+static const char *const steps[REGISTRY_VERSION] = {
+    "CREATE TABLE meta(id INTEGER PRIMARY KEY CHECK(id = 1), change INTEGER NOT NULL) STRICT;"
+    "INSERT INTO meta(id, change) VALUES(1, 0);"
+    "CREATE TABLE models(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, version_next INTEGER NOT NULL"
+    " CHECK(version_next >= 1)) STRICT;"
+    "CREATE TABLE versions(model INTEGER NOT NULL REFERENCES models(id), version INTEGER NOT NULL CHECK(version >= 1),"
+    " digest TEXT NOT NULL CHECK(length(digest) = 64), run_key TEXT NOT NULL, created_ms INTEGER NOT NULL,"
+    " size INTEGER NOT NULL, metrics TEXT NOT NULL, manifest TEXT NOT NULL,"
+    " PRIMARY KEY(model, version), UNIQUE(model, digest)) STRICT;"
+    "CREATE INDEX versions_run ON versions(model, run_key) WHERE run_key <> '';"
+    "CREATE TABLE version_blobs(model INTEGER NOT NULL, version INTEGER NOT NULL, role TEXT NOT NULL,"
+    " sha256 TEXT NOT NULL CHECK(length(sha256) = 64), size INTEGER NOT NULL CHECK(size >= 0),"
+    " PRIMARY KEY(model, version, role),"
+    " FOREIGN KEY(model, version) REFERENCES versions(model, version) ON DELETE CASCADE) STRICT, WITHOUT ROWID;"
+    "CREATE INDEX version_blobs_sum ON version_blobs(sha256);"
+    "CREATE TABLE alias_history(id INTEGER PRIMARY KEY, model INTEGER NOT NULL REFERENCES models(id),"
+    " alias TEXT NOT NULL, version INTEGER NOT NULL, before INTEGER REFERENCES alias_history(id),"
+    " set_ms INTEGER NOT NULL) STRICT;"
+    "CREATE INDEX alias_history_model ON alias_history(model);"
+    "CREATE INDEX alias_history_before ON alias_history(before) WHERE before IS NOT NULL;"
+    "CREATE TABLE aliases(model INTEGER NOT NULL REFERENCES models(id), alias TEXT NOT NULL,"
+    " entry INTEGER NOT NULL REFERENCES alias_history(id), PRIMARY KEY(model, alias)) STRICT, WITHOUT ROWID;"
+    "CREATE INDEX aliases_entry ON aliases(entry);",
+};
+
+const ladder ladder_current = {REGISTRY_VERSION, steps};
+
+int ladder_check(const ladder *l, db *d, const char *path, int64_t *version, err *e)
+{
+    int64_t application, user, n_tables;
+    TRY(db_version(d, &application, &user, e));
+    TRY(db_find_integer(d, &n_tables, e, "SELECT count(*) FROM sqlite_schema", ""));
+    bool empty = application == 0 && user == 0 && n_tables == 0; // new, or its creation did not come to an end
+    if (!empty && application != REGISTRY_APPLICATION)
+        return err_set(e, ERR_UNSUPPORTED, "%s: a database of another program", path);
+    if (user < 0 || (!empty && user == 0)) return err_set(e, ERR_CORRUPT, "%s: version %" PRId64, path, user);
+    if (user > (int64_t)l->n)
+        return err_set(e, ERR_UNSUPPORTED,
+                       "%s: written by a newer Slipway (registry version %" PRId64 "; this one knows up to %zu)", path,
+                       user, l->n);
+    *version = user;
+    return 0;
+}
+
+static int copy_before(const ladder *l, db *d, const char *path, err *e)
+{
+    size_t size = strlen(path) + 48;
+    char *to = mem_alloc(size, 1), *temporary = mem_alloc(size, 1);
+    int rc = to && temporary ? 0 : err_set(e, ERR_MEMORY, "%s: no memory for its copy", path);
+    if (rc < 0) goto done;
+    snprintf(to, size, "%s.before-%zu", path, l->n);
+    snprintf(temporary, size, "%s.tmp", to);
+    unlink(temporary); // of somebody who died: we hold the lock
+    if ((rc = db_copy(d, temporary, e)) < 0) goto done;
+    if (rename(temporary, to) != 0) {
+        rc = err_set_errno(e, "%s: cannot be replaced", to);
+        unlink(temporary);
+    }
+done:
+    mem_free(to);
+    mem_free(temporary);
+    return rc;
+}
+
+int ladder_climb(const ladder *l, db *d, const char *path, int64_t version, err *e)
+{
+    if (version > 0) {
+        int rc = copy_before(l, d, path, e);
+        if (rc < 0) return err_prefix(e, rc, "before it is brought up to date");
+    }
+    TRY(db_begin(d, true, e));
+    int rc = 0;
+    for (size_t i = (size_t)version; i < l->n && rc == 0; i++) rc = db_execute(d, l->steps[i], e);
+    char sql[96];
+    snprintf(sql, sizeof sql, "PRAGMA application_id=%d; PRAGMA user_version=%zu", REGISTRY_APPLICATION, l->n);
+    if (rc == 0) rc = db_execute(d, sql, e);
+    if (rc < 0) {
+        db_roll_back(d);
+        return err_prefix(e, rc, "%s: cannot be brought to version %zu", path, l->n);
+    }
+    return db_commit(d, e);
+}
