@@ -235,38 +235,80 @@ static int open_temporary(const char *folder, unsigned mode, char **name)
     return -1;
 }
 
-int file_write_atomic(const char *path, str content, unsigned mode, err *e)
+int file_out_open(file_out *f, const char *path, unsigned mode, err *e)
+{
+    file_out made = {.path = mem_strdup(path), .folder = folder_of(path), .fd = -1};
+    int rc = 0;
+    if (!made.path || !made.folder)
+        rc = err_set(e, ERR_MEMORY, "%s: no memory for its name", path);
+    else if ((made.fd = open_temporary(made.folder, mode, &made.temporary)) < 0)
+        rc = err_set_errno(e, "%s: no file can be made in its folder", path);
+    if (rc < 0) {
+        mem_free(made.path);
+        mem_free(made.folder);
+        return rc;
+    }
+    *f = made;
+    return 0;
+}
+
+int file_out_write(file_out *f, str content, err *e)
+{
+    return write_all(f->fd, content) == 0 ? 0 : err_set_errno(e, "%s: cannot be written", f->path);
+}
+
+// Gives back what it owns; the temporary file is removed unless it was renamed.
+static void end_out(file_out *f, bool renamed)
+{
+    if (f->fd >= 0) sys_close(f->fd);
+    if (f->temporary && !renamed) unlink(f->temporary);
+    mem_free(f->temporary);
+    mem_free(f->folder);
+    mem_free(f->path);
+    *f = (file_out){.fd = -1};
+}
+
+int file_out_commit(file_out *f, err *e)
 {
     int rc = 0;
-    char *temporary = NULL;
-    char *folder = folder_of(path);
-    if (!folder) return err_set(e, ERR_MEMORY, "%s: no memory for its name", path);
-    int fd = open_temporary(folder, mode, &temporary);
-    if (fd < 0) {
-        rc = err_set_errno(e, "%s: no file can be made in its folder", path);
+    bool renamed = false;
+    if (sys_fsync(f->fd) != 0) {
+        rc = err_set_errno(e, "%s: cannot be written", f->path);
         goto done;
     }
-    if (write_all(fd, content) != 0 || sys_fsync(fd) != 0) {
-        rc = err_set_errno(e, "%s: cannot be written", path);
-        sys_close(fd);
-        goto remove;
-    }
+    int fd = f->fd;
+    f->fd = -1;
     if (sys_close(fd) != 0) {
-        rc = err_set_errno(e, "%s: cannot be written", path);
-        goto remove;
+        rc = err_set_errno(e, "%s: cannot be written", f->path);
+        goto done;
     }
-    if (sys_rename(temporary, path) != 0) {
-        rc = err_set_errno(e, "%s: cannot be replaced", path);
-        goto remove;
+    if (sys_rename(f->temporary, f->path) != 0) {
+        rc = err_set_errno(e, "%s: cannot be replaced", f->path);
+        goto done;
     }
-    if ((rc = dir_sync(folder, e)) < 0) err_prefix(e, rc, "%s: written, but might not survive a power loss", path);
-    goto done;
-remove:
-    unlink(temporary);
+    renamed = true;
+    if ((rc = dir_sync(f->folder, e)) < 0)
+        err_prefix(e, rc, "%s: written, but might not survive a power loss", f->path);
 done:
-    mem_free(temporary);
-    mem_free(folder);
+    end_out(f, renamed);
     return rc;
+}
+
+void file_out_abort(file_out *f)
+{
+    end_out(f, false);
+}
+
+int file_write_atomic(const char *path, str content, unsigned mode, err *e)
+{
+    file_out f;
+    TRY(file_out_open(&f, path, mode, e));
+    int rc = file_out_write(&f, content, e);
+    if (rc < 0) {
+        file_out_abort(&f);
+        return rc;
+    }
+    return file_out_commit(&f, e);
 }
 
 static int make_one(const char *path, unsigned mode, err *e)

@@ -26,6 +26,16 @@ void file_unmap(str map);
 // whole, but not sure to survive a power loss. `mode` as for open(), e.g. 0644.
 MUST_CHECK int file_write_atomic(const char *path, str content, unsigned mode, err *e);
 
+// The same for a file that is written piece by piece. One thread at a time; the fields are its own.
+typedef struct file_out {
+    char *path, *folder, *temporary;
+    int fd;
+} file_out;
+MUST_CHECK int file_out_open(file_out *f, const char *path, unsigned mode, err *e);
+MUST_CHECK int file_out_write(file_out *f, str content, err *e);
+MUST_CHECK int file_out_commit(file_out *f, err *e); // fsync, rename, fsync of the folder; also ends it on failure
+void file_out_abort(file_out *f);                    // ends it without a trace; after commit nothing happens
+
 MUST_CHECK int dir_make(const char *path, unsigned mode, err *e); // with its parents; an existing one is fine
 MUST_CHECK int dir_sync(const char *path, err *e);
 bool path_exists(const char *path);

@@ -605,7 +605,8 @@ static void newer_databases_are_refused_untouched(void **state)
     pid_t child = fork();
     if (child == 0) {
         if (sqlite3_open(path, &raw) != SQLITE_OK) _exit(1);
-        if (sqlite3_exec(raw, "PRAGMA journal_mode=WAL; PRAGMA user_version=3", NULL, NULL, NULL) != SQLITE_OK) _exit(2);
+        if (sqlite3_exec(raw, "PRAGMA journal_mode=WAL; PRAGMA user_version=3", NULL, NULL, NULL) != SQLITE_OK)
+            _exit(2);
         _exit(0);
     }
     int status;
