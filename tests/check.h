@@ -67,7 +67,7 @@ static inline size_t check_entries(const char *path, void (*each)(const char *en
         if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) continue;
         n++;
         char inner[4096];
-        snprintf(inner, sizeof inner, "%s/%s", path, entry->d_name);
+        if (snprintf(inner, sizeof inner, "%s/%s", path, entry->d_name) >= (int)sizeof inner) abort();
         if (each) each(inner);
     }
     closedir(dir);
