@@ -411,13 +411,16 @@ static void run_clear(run *r) // all but the result
     fitted_clear(&r->fit);
 }
 
+typedef int stage_run(run *r, err *e);
+
+static stage_run *const stages[STAGES_N] = {
+    [STAGE_READ] = read_stage,         [STAGE_PROFILE] = profile_stage, [STAGE_CLEAN] = clean_stage,
+    [STAGE_SPLIT] = split_stage,       [STAGE_PREPARE] = prepare_stage, [STAGE_TRAIN] = train_stage,
+    [STAGE_EVALUATE] = evaluate_stage, [STAGE_PACKAGE] = package_stage,
+};
+
 int training_run(training_result *out, const training_options *o, pool *p, const training_news *news, err *e)
 {
-    static int (*const stages[STAGES_N])(run *, err *) = {
-        [STAGE_READ] = read_stage,         [STAGE_PROFILE] = profile_stage, [STAGE_CLEAN] = clean_stage,
-        [STAGE_SPLIT] = split_stage,       [STAGE_PREPARE] = prepare_stage, [STAGE_TRAIN] = train_stage,
-        [STAGE_EVALUATE] = evaluate_stage, [STAGE_PACKAGE] = package_stage,
-    };
     run r = {.o = o, .workers = p, .news = news};
     int rc = 0;
     for (size_t i = 0; i < STAGES_N && rc == 0; i++) rc = stages[i](&r, e);
@@ -438,4 +441,47 @@ void training_result_clear(training_result *r)
     for (size_t i = 0; i < r->n_folds; i++) metrics_clear(&r->folds[i]);
     mem_free(r->folds);
     *r = (training_result){0};
+}
+
+// Without a target there is nothing to clean or split by: the preparation is fitted on all rows.
+static int prepare_all_rows(run *r, err *e)
+{
+    TRY(profile_make(&r->result.profile, r->f, -1, r->workers, e));
+    size_t n = r->result.n_rows;
+    r->parts.train = mem_alloc(n, sizeof *r->parts.train);
+    if (!r->parts.train) return err_set(e, ERR_MEMORY, "no memory for %zu rows", n);
+    for (size_t i = 0; i < n; i++) r->parts.train[i] = (uint32_t)i;
+    r->parts.n_train = n;
+    return preparation_fit(&r->fit.preparation, r->f, -1, r->parts.train, n, &r->o->prepare, r->workers, e);
+}
+
+int training_prepare(training_prepared *out, const training_options *o, pool *p, const training_news *news, err *e)
+{
+    run r = {.o = o, .workers = p, .news = news};
+    int rc = read_stage(&r, e);
+    if (!o->target) {
+        if (rc == 0) rc = prepare_all_rows(&r, e);
+    } else {
+        for (size_t i = STAGE_READ + 1; i <= STAGE_PREPARE && rc == 0; i++) rc = stages[i](&r, e);
+    }
+    if (rc == 0) {
+        *out = (training_prepared){
+            .frame = r.result.frame, .profile = r.result.profile, .preparation = r.fit.preparation, .parts = r.parts};
+        r.result.frame = NULL;
+        r.result.profile = (profile){0};
+        r.fit.preparation = NULL;
+        r.parts = (split){0};
+    }
+    run_clear(&r);
+    training_result_clear(&r.result);
+    return rc;
+}
+
+void training_prepared_clear(training_prepared *p)
+{
+    frame_free(p->frame);
+    profile_clear(&p->profile);
+    preparation_free(p->preparation);
+    split_clear(&p->parts);
+    *p = (training_prepared){0};
 }

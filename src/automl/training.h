@@ -72,6 +72,19 @@ MUST_CHECK int training_run(training_result *out, const training_options *o, poo
                             err *e);
 void training_result_clear(training_result *r);
 
+// What the stages up to "prepare" leave: a run that stops there, for who wants the prepared data.
+typedef struct training_prepared { // all owned
+    frame *frame;                  // NULL if the options brought one
+    profile profile;
+    preparation *preparation;
+    split parts; // without a target every row is one to fit on
+} training_prepared;
+
+// As training_run(); without a target nothing is cleaned or split.
+MUST_CHECK int training_prepare(training_prepared *out, const training_options *o, pool *p, const training_news *news,
+                                err *e);
+void training_prepared_clear(training_prepared *p);
+
 // The identity of a run before it is made: the data's fingerprint and every option that changes the package. `up` looks
 // for it in the registry.
 MUST_CHECK int training_key(const training_options *o, const frame *f, char hex[65], err *e);

@@ -1,0 +1,104 @@
+// slipway evaluate: how good a model is on a labelled file.
+// SPDX-License-Identifier: Apache-2.0
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "cmd/arguments.h"
+#include "cmd/cmd.h"
+#include "cmd/print.h"
+#include "cmd/source.h"
+#include "model/truth.h"
+
+typedef struct evaluate_input {
+    arguments shared; // first: the children's input
+    const char *reference;
+} evaluate_input;
+
+static error_t parse(int key, char *value, struct argp_state *state)
+{
+    evaluate_input *in = state->input;
+    switch (key) {
+    case ARGP_KEY_INIT: state->child_inputs[0] = &in->shared; return 0;
+    case ARGP_KEY_ARG:
+        if (state->arg_num == 0)
+            in->reference = value;
+        else if (state->arg_num == 1)
+            in->shared.training.path = value;
+        else
+            arguments_fail(state, "a model and a data file, not more: \"%s\"", value);
+        return 0;
+    case ARGP_KEY_END:
+        if (!in->shared.training.path) arguments_fail(state, "which model, and which data file?");
+        return 0;
+    default: return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static const struct argp_child children[] = {{&arguments_read, 0, 0, 0}, {&arguments_general, 0, 0, 0}, {0}};
+
+static const struct argp argp = {
+    .parser = parse,
+    .args_doc = "MODEL DATA",
+    .doc =
+        "Compares a model's predictions with the true values in a file. MODEL is an .onnx file, or NAME, NAME@ALIAS or "
+        "NAME@VERSION from the registry. Rows without a true value are left out."
+        "\vExample:\n"
+        "  slipway evaluate iris.onnx examples/iris.csv\n"
+        "  slipway evaluate titanic@production newer.csv --json\n",
+    .children = children,
+};
+
+static int evaluate(const evaluate_input *in, pool *p, arena *a, err *e)
+{
+    model *m = NULL;
+    frame *f = NULL;
+    truth t = {0};
+    metrics measured = {0};
+    prediction predicted;
+    int rc = source_model(&m, in->reference, e);
+    if (rc == 0) rc = read_file(&f, in->shared.training.path, &in->shared.training.read, p, e);
+    const schema_target *target = rc == 0 ? &model_schema(m)->target : NULL;
+    if (rc == 0) rc = truth_of_frame(&t, target, f, e);
+    if (rc == 0) rc = model_predict_frame(m, f, t.rows, t.n_rows, &predicted, p, a, e);
+    if (rc == 0)
+        rc = target->task == TASK_CLASSIFICATION
+                 ? metrics_classification(&measured, t.classes, predicted.scores, t.n_rows, target->n_classes, e)
+                 : metrics_regression(&measured, t.values, predicted.scores, t.n_rows, e);
+    const char *const *classes =
+        rc == 0 && target->task == TASK_CLASSIFICATION ? (const char *const *)target->classes : NULL;
+    json_t *document = NULL;
+    if (rc == 0) rc = metrics_to_json(&measured, classes, &document, e);
+    if (rc == 0 && arguments_json()) {
+        if (print_json("evaluate", json_incref(document)) != 0) rc = err_set(e, ERR_IO, "standard output");
+    } else if (rc == 0) {
+        char count[COUNT_TEXT_SIZE];
+        if (!arguments_quiet())
+            printf("%s rows of %s\n\n", print_count((int64_t)t.n_rows, count), in->shared.training.path);
+        print_metrics(stdout, document);
+    }
+    json_decref(document);
+    metrics_clear(&measured);
+    truth_clear(&t);
+    frame_free(f);
+    model_drop(m);
+    return rc;
+}
+
+static int run(int argc, char **argv)
+{
+    evaluate_input in = {.shared = ARGUMENTS_DEFAULT};
+    int status = arguments_parse(&argp, argc, argv, &in);
+    if (status) return status;
+    err e = ERR_NONE;
+    pool *p = NULL;
+    arena a;
+    arena_init(&a, in.shared.training.read.memory_max);
+    int rc = arguments_pool(&p, &e);
+    if (rc == 0) rc = evaluate(&in, p, &a, &e);
+    arena_clear(&a);
+    pool_free(p);
+    return rc < 0 ? print_failure("evaluate", &e) : 0;
+}
+
+const command command_evaluate = {"evaluate", "measure a model on a labelled file", &argp, run};

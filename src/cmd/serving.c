@@ -1,0 +1,43 @@
+// The server under a command.
+// SPDX-License-Identifier: Apache-2.0
+#include "cmd/serving.h"
+
+#include "cmd/print.h"
+#include "cmd/settings.h"
+
+server_options serving_options(void)
+{
+    server_options o = SERVER_OPTIONS_DEFAULT;
+    o.data_dir = settings_text(SETTING_DATA_DIR);
+    o.host = settings_text(SETTING_HOST);
+    o.port = (uint16_t)settings_integer(SETTING_PORT);
+    o.n_loops = (size_t)settings_integer(SETTING_LOOPS);
+    o.body_max = (size_t)settings_integer(SETTING_BODY_MAX);
+    o.rows_max = (size_t)settings_integer(SETTING_ROWS_MAX);
+    o.connections_max = (size_t)settings_integer(SETTING_CONNECTIONS_MAX);
+    return o;
+}
+
+// The one server of the process, for the signal handler: set before signals are caught.
+static server *running;
+
+static void stop_running(void)
+{
+    server_stop(running);
+}
+
+int serving_run(const server_options *o, void (*ready)(void *context, uint16_t port), void *context, err *e)
+{
+    server *s;
+    TRY(server_new(&s, o, e));
+    running = s;
+    bool stopped_before = stop_signalled();
+    stop_signals_catch(stop_running);
+    ready(context, server_port(s));
+    if (stopped_before) server_stop(s);
+    int rc = server_run(s, e);
+    stop_signals_catch(NULL);
+    running = NULL;
+    server_free(s);
+    return rc;
+}

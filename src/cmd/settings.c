@@ -1,0 +1,212 @@
+// Option > SLIPWAY_* > --config FILE > default.
+// SPDX-License-Identifier: Apache-2.0
+#include "cmd/settings.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/decimal.h"
+#include "base/files.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "base/nearest.h"
+
+typedef struct setting_row {
+    const char *name, *variable, *fallback;
+    int64_t min, max;           // of a number; min > max: a text
+    const char *const *choices; // of a text, or NULL: any
+    const char *about;
+} setting_row;
+
+static const char *const log_forms[] = {"text", "json", NULL};
+static const char *const log_levels[] = {"debug", "info", "warn", "error", NULL};
+static const char *const cpu_levels[] = {"auto", "plain", "avx2", "avx512", NULL};
+
+static const setting_row rows[SETTINGS_N] = {
+    [SETTING_DATA_DIR] = {"data-dir", "SLIPWAY_DATA_DIR", NULL, 1, 0, NULL, "folder of the registry"},
+    [SETTING_HOST] = {"host", "SLIPWAY_HOST", "127.0.0.1", 1, 0, NULL, "address to serve on"},
+    [SETTING_PORT] = {"port", "SLIPWAY_PORT", "8080", 0, 65535, NULL, "port to serve on; 0 is any free one"},
+    [SETTING_LOOPS] = {"loops", "SLIPWAY_LOOPS", "0", 0, 256, NULL, "event loops; 0 is one a processor"},
+    [SETTING_THREADS] = {"threads", "SLIPWAY_THREADS", "0", 0, 256, NULL, "threads of training; 0 is one a processor"},
+    [SETTING_LOG] = {"log", "SLIPWAY_LOG", "text", 1, 0, log_forms, "form of the log: text or json"},
+    [SETTING_LOG_LEVEL] = {"log-level", "SLIPWAY_LOG_LEVEL", "info", 1, 0, log_levels, "least level that is logged"},
+    [SETTING_CPU_LEVEL] = {"cpu-level", "SLIPWAY_CPU_LEVEL", "auto", 1, 0, cpu_levels, "instructions kernels may use"},
+    [SETTING_BODY_MAX] = {"body-max", "SLIPWAY_BODY_MAX", "16777216", 1, (int64_t)1 << 32, NULL,
+                          "bytes of a request's body"},
+    [SETTING_ROWS_MAX] = {"rows-max", "SLIPWAY_ROWS_MAX", "100000", 1, 100000000, NULL, "rows of a request"},
+    [SETTING_CONNECTIONS_MAX] = {"connections-max", "SLIPWAY_CONNECTIONS_MAX", "10000", 1, 1000000, NULL,
+                                 "open connections"},
+};
+
+static struct {
+    const char *options[SETTINGS_N]; // borrowed from argv
+    const char *path;
+    const char *values[SETTINGS_N];
+    setting_source sources[SETTINGS_N];
+    int64_t integers[SETTINGS_N];
+} state;
+
+const char *setting_name(setting s)
+{
+    return rows[s].name;
+}
+
+const char *setting_variable(setting s)
+{
+    return rows[s].variable;
+}
+
+const char *setting_about(setting s)
+{
+    return rows[s].about;
+}
+
+const char *setting_source_name(setting_source s)
+{
+    static const char *const names[] = {"default", "file", "environment", "option"};
+    return names[s];
+}
+
+void settings_set(setting s, const char *value)
+{
+    state.options[s] = value;
+}
+
+void settings_file(const char *path)
+{
+    state.path = path;
+}
+
+const char *settings_text(setting s)
+{
+    return state.values[s];
+}
+
+setting_source settings_source(setting s)
+{
+    return state.sources[s];
+}
+
+int64_t settings_integer(setting s)
+{
+    return state.integers[s];
+}
+
+static bool is_number(const setting_row *row)
+{
+    return row->min <= row->max;
+}
+
+static int check(setting s, err *e)
+{
+    const setting_row *row = &rows[s];
+    const char *value = state.values[s];
+    const char *from = state.sources[s] == SOURCE_ENVIRONMENT ? row->variable : row->name;
+    int code = state.sources[s] == SOURCE_OPTION ? ERR_USAGE : ERR_INPUT;
+    if (is_number(row)) {
+        int64_t n;
+        if (decimal_parse_i64(str_of(value), &n) < 0 || n < row->min || n > row->max)
+            return err_set(e, code, "%s: \"%s\" is not a whole number from %lld to %lld", from, value,
+                           (long long)row->min, (long long)row->max);
+        state.integers[s] = n;
+        return 0;
+    }
+    if (value[0] == '\0') return err_set(e, code, "%s is empty", from);
+    if (!row->choices) return 0;
+    size_t n = 0;
+    for (; row->choices[n]; n++)
+        if (strcmp(row->choices[n], value) == 0) return 0;
+    char list[120] = "";
+    for (size_t i = 0; i < n; i++)
+        snprintf(list + strlen(list), sizeof list - strlen(list), "%s%s", i ? ", " : "", row->choices[i]);
+    return err_set(e, code, "%s: \"%s\" is none of %s", from, value, list);
+}
+
+enum { FILE_MAX = 1 << 20 };
+
+// The file is one JSON object whose keys are the settings' names.
+static int read_settings_file(err *e)
+{
+    buf text;
+    int rc = file_read(state.path, FILE_MAX, &text, e);
+    if (rc < 0) return rc;
+    json_t *j = NULL;
+    rc = json_parse(&j, buf_str(&text), e);
+    if (rc == 0 && !json_is_object(j)) rc = err_set(e, ERR_FORMAT, "not a JSON object");
+    const char *key;
+    json_t *value;
+    if (rc == 0) json_object_foreach(j, key, value)
+        {
+            int s = 0;
+            while (s < SETTINGS_N && strcmp(rows[s].name, key) != 0) s++;
+            if (s == SETTINGS_N) {
+                const char *names[SETTINGS_N];
+                for (int i = 0; i < SETTINGS_N; i++) names[i] = rows[i].name;
+                const char *near = nearest_name(key, names, SETTINGS_N);
+                rc = err_set(e, ERR_INPUT, "no setting is called \"%s\"%s%s%s", key, near ? "; did you mean \"" : "",
+                             near ? near : "", near ? "\"?" : "");
+                break;
+            }
+            char number[32];
+            const char *as_text = json_string_value(value);
+            if (json_is_integer(value)) {
+                snprintf(number, sizeof number, "%lld", (long long)json_integer_value(value));
+                as_text = number;
+            }
+            if (!as_text) {
+                rc = err_set(e, ERR_INPUT, "\"%s\" is neither a text nor a whole number", key);
+                break;
+            }
+            char *copy = mem_strdup(as_text); // kept as long as the process
+            if (!copy) {
+                rc = err_set(e, ERR_MEMORY, "no memory for the settings");
+                break;
+            }
+            state.values[s] = copy;
+            state.sources[s] = SOURCE_FILE;
+        }
+    json_decref(j);
+    buf_clear(&text);
+    return rc < 0 ? err_prefix(e, rc, "%s", state.path) : 0;
+}
+
+// $XDG_DATA_HOME/slipway, ~/.local/share/slipway, or /var/lib/slipway for root.
+static int default_data_dir(const char **out, err *e)
+{
+    const char *base = getenv("XDG_DATA_HOME");
+    const char *home = getenv("HOME");
+    char *path;
+    if (base && base[0] == '/')
+        path = path_join(base, "slipway");
+    else if (geteuid() == 0 || !home || home[0] != '/')
+        path = mem_strdup("/var/lib/slipway");
+    else
+        path = path_join(home, ".local/share/slipway");
+    if (!path) return err_set(e, ERR_MEMORY, "no memory for the settings");
+    *out = path;
+    return 0;
+}
+
+int settings_load(err *e)
+{
+    TRY(default_data_dir(&state.values[SETTING_DATA_DIR], e));
+    for (int s = 0; s < SETTINGS_N; s++)
+        if (rows[s].fallback) state.values[s] = rows[s].fallback;
+    if (state.path) TRY(read_settings_file(e));
+    for (int s = 0; s < SETTINGS_N; s++) {
+        const char *variable = getenv(rows[s].variable);
+        if (variable && variable[0]) {
+            state.values[s] = variable;
+            state.sources[s] = SOURCE_ENVIRONMENT;
+        }
+        if (state.options[s]) {
+            state.values[s] = state.options[s];
+            state.sources[s] = SOURCE_OPTION;
+        }
+        TRY(check(s, e));
+    }
+    return 0;
+}

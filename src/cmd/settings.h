@@ -1,0 +1,41 @@
+// Settings: what the command line, the environment and a file may say, and which of them wins.
+// SPDX-License-Identifier: Apache-2.0
+#ifndef SLIPWAY_CMD_SETTINGS_H
+#define SLIPWAY_CMD_SETTINGS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+typedef enum setting {
+    SETTING_DATA_DIR,
+    SETTING_HOST,
+    SETTING_PORT,
+    SETTING_LOOPS,
+    SETTING_THREADS,
+    SETTING_LOG,
+    SETTING_LOG_LEVEL,
+    SETTING_CPU_LEVEL,
+    SETTING_BODY_MAX,
+    SETTING_ROWS_MAX,
+    SETTING_CONNECTIONS_MAX,
+    SETTINGS_N,
+} setting;
+
+typedef enum setting_source { SOURCE_DEFAULT, SOURCE_FILE, SOURCE_ENVIRONMENT, SOURCE_OPTION } setting_source;
+
+// One process, one set of settings; filled by main's thread while it parses the command line.
+const char *setting_name(setting s);     // "data-dir": the option's name; the file's key
+const char *setting_variable(setting s); // "SLIPWAY_DATA_DIR"
+const char *setting_about(setting s);
+const char *setting_source_name(setting_source s);
+
+void settings_set(setting s, const char *value); // from an option; borrows the text for good
+void settings_file(const char *path);            // --config; borrows the path for good
+MUST_CHECK int settings_load(err *e);            // resolves and checks all of them; once, after parsing
+const char *settings_text(setting s);            // the winning value
+setting_source settings_source(setting s);
+int64_t settings_integer(setting s); // of a numeric setting, checked by settings_load()
+
+#endif
