@@ -38,9 +38,10 @@ typedef struct snapshot { // immutable and counted, so any thread
     size_t n;
     snapshot_model *models; // by name, in the order of bytes
     size_t n_serving, n_faults;
-    str list;      // answer of GET /api/v1/models
-    str openapi;   // answer of GET /openapi.json
-    char etag[19]; // of openapi, quotes included
+    const model_meter *meters; // of every model seen so far: a list that lives as long as the catalog
+    str list;                  // answer of GET /api/v1/models
+    str openapi;               // answer of GET /openapi.json
+    char etag[19];             // of openapi, quotes included
 } snapshot;
 
 snapshot *snapshot_hold(snapshot *s);                             // one more owner; returns s

@@ -153,7 +153,7 @@ static int ready(serving *s, const request *q, response *r, err *e)
 static int metrics_text(serving *s, const request *q, response *r, err *e)
 {
     (void)q, (void)e;
-    meters_write(s->meters, s->n_meters, *s->model_meters, r->body);
+    meters_write(s->meters, s->n_meters, s->models->meters, r->body);
     buf_format(r->body,
                "# HELP slipway_models_serving Models with a version in service.\n# TYPE slipway_models_serving gauge\n"
                "slipway_models_serving %zu\n"

@@ -18,21 +18,23 @@ typedef struct server_options {
     uint32_t header_ms_max, body_ms_max, write_ms_max, idle_ms_max; // absolute deadlines
     uint32_t stop_ms_max;      // how long a graceful stop waits for requests in flight
     size_t request_memory_max; // ceiling of a request's arena
+    size_t buffers_max;        // bytes that all connections together may hold of unfinished requests and answers
 } server_options;
 
-#define SERVER_OPTIONS_DEFAULT                  \
-    ((server_options){.host = "127.0.0.1",      \
-                      .port = 8080,             \
-                      .body_max = 16 << 20,     \
-                      .header_max = 16 << 10,   \
-                      .rows_max = 100000,       \
-                      .connections_max = 10000, \
-                      .header_ms_max = 10000,   \
-                      .body_ms_max = 60000,     \
-                      .write_ms_max = 60000,    \
-                      .idle_ms_max = 75000,     \
-                      .stop_ms_max = 30000,     \
-                      .request_memory_max = (size_t)256 << 20})
+#define SERVER_OPTIONS_DEFAULT                                 \
+    ((server_options){.host = "127.0.0.1",                     \
+                      .port = 8080,                            \
+                      .body_max = 16 << 20,                    \
+                      .header_max = 16 << 10,                  \
+                      .rows_max = 100000,                      \
+                      .connections_max = 10000,                \
+                      .header_ms_max = 10000,                  \
+                      .body_ms_max = 60000,                    \
+                      .write_ms_max = 60000,                   \
+                      .idle_ms_max = 75000,                    \
+                      .stop_ms_max = 30000,                    \
+                      .request_memory_max = (size_t)256 << 20, \
+                      .buffers_max = (size_t)1 << 30})
 const char *server_options_fault(const server_options *o); // NULL, or why they make no sense
 
 typedef struct server server;

@@ -17,8 +17,7 @@ struct serving {
     const server_options *options;
     const meters *const *meters; // of every event loop
     size_t n_meters;
-    const model_meter *const *model_meters; // head of the list; it only grows
-    size_t slot;                            // of this thread in model_meter.slots
+    size_t slot; // of this thread in model_meter.slots
     const atomic_bool *stopping;
     const char *instance; // names the data directory, see server_is_ours()
     bool loopback;        // bound to a loopback address: only its names are accepted as Host

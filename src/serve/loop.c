@@ -1,0 +1,302 @@
+// epoll, edge-triggered: a connection is added once and never changed. The loop never waits for anything but epoll.
+// SPDX-License-Identifier: Apache-2.0
+#define _GNU_SOURCE
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "serve/loop_impl.h"
+
+enum { EVENTS_MAX = 256, ACCEPTS_MAX = 64, REFUSALS_MAX = 256 };
+
+static char listen_mark, wake_mark; // their addresses tell events apart
+
+static int watch(loop *l, int fd, uint32_t events, void *mark, err *e)
+{
+    struct epoll_event event = {.events = events, .data.ptr = mark};
+    if (epoll_ctl(l->epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0) return 0;
+    return err_set_errno(e, "epoll_ctl");
+}
+
+int loop_new(loop **out, common *shared, size_t index, int listen_fd, err *e)
+{
+    loop *l = mem_aligned(_Alignof(loop), 1, sizeof *l);
+    if (!l) {
+        close(listen_fd);
+        return err_set(e, ERR_MEMORY, "no memory for an event loop");
+    }
+    memset(l, 0, sizeof *l);
+    l->shared = shared;
+    l->index = index;
+    l->listen_fd = listen_fd;
+    l->now_ns = clock_monotonic_ns();
+    l->all.before = l->all.after = &l->all;
+    wheel_init(&l->timers, l->now_ns);
+    atomic_init(&l->mailbox, NULL);
+    pthread_mutex_init(&l->done_lock, NULL);
+    arena_init(&l->memory, shared->options.request_memory_max);
+    buf_init(&l->body, shared->options.request_memory_max);
+    buf_init(&l->out, shared->options.request_memory_max);
+    l->serving = (serving){.options = &shared->options,
+                           .meters = shared->meters,
+                           .n_meters = shared->n_loops,
+                           .slot = index,
+                           .stopping = &shared->stopping,
+                           .instance = shared->instance,
+                           .loopback = shared->loopback};
+    l->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    l->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    l->scratch = mem_alloc(SCRATCH_BYTES, 1);
+    int rc = l->epoll_fd < 0 || l->wake_fd < 0 ? err_set_errno(e, "an event loop")
+             : !l->scratch                     ? err_set(e, ERR_MEMORY, "no memory for an event loop")
+                                               : 0;
+    if (rc == 0) rc = watch(l, l->listen_fd, EPOLLIN, &listen_mark, e);
+    if (rc == 0) rc = watch(l, l->wake_fd, EPOLLIN, &wake_mark, e);
+    if (rc < 0) {
+        loop_free(l);
+        return rc;
+    }
+    *out = l;
+    return 0;
+}
+
+static void free_job(job *j)
+{
+    snapshot_drop(j->models);
+    arena_clear(&j->memory);
+    buf_clear(&j->body);
+    mem_free(j);
+}
+
+void loop_free(loop *l)
+{
+    if (!l) return;
+    for (job *j = l->done, *next; j; j = next) {
+        next = j->next;
+        if (j->connection) { // closed meanwhile, or about to be
+            connection *c = j->connection;
+            c->job = NULL;
+            if (c->gone) {
+                connection_free_memory(c);
+                mem_free(c);
+            }
+        }
+        free_job(j);
+    }
+    while (l->all.after != &l->all) connection_close(l->all.after);
+    for (connection *c = l->free, *next; c; c = next) {
+        next = c->after;
+        mem_free(c);
+    }
+    for (job *j = l->jobs_free, *next; j; j = next) {
+        next = j->next;
+        free_job(j);
+    }
+    for (size_t i = 0; i < l->n_spare; i++) buf_clear(&l->spare[i]);
+    snapshot_drop(l->models);
+    snapshot_drop(atomic_load(&l->mailbox));
+    arena_clear(&l->memory);
+    buf_clear(&l->body);
+    buf_clear(&l->out);
+    mem_free(l->scratch);
+    if (l->listen_fd >= 0) close(l->listen_fd);
+    if (l->epoll_fd >= 0) close(l->epoll_fd);
+    if (l->wake_fd >= 0) close(l->wake_fd);
+    pthread_mutex_destroy(&l->done_lock);
+    mem_free(l);
+}
+
+void loop_wake(loop *l)
+{
+    int before = errno;
+    uint64_t one = 1;
+    ssize_t n = write(l->wake_fd, &one, sizeof one); // full means that it is awake anyway
+    (void)n;
+    errno = before;
+}
+
+void loop_publish(loop *l, snapshot *models)
+{
+    snapshot_drop(atomic_exchange(&l->mailbox, models)); // one it never looked at
+    loop_wake(l);
+}
+
+void loop_job_done(loop *l, job *j)
+{
+    pthread_mutex_lock(&l->done_lock);
+    j->next = l->done;
+    l->done = j;
+    pthread_mutex_unlock(&l->done_lock);
+    loop_wake(l);
+}
+
+size_t loop_date(loop *l, char *to)
+{
+    static const char days[7][4] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
+    static const char months[12][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                       "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+    uint64_t second = l->now_ns / 1000000000; // of the monotonic clock: only says when to look again
+    if (l->date_len == 0 || second != l->date_s) {
+        time_t now = (time_t)(clock_utc_ms() / 1000);
+        struct tm t;
+        gmtime_r(&now, &t);
+        l->date_len =
+            (size_t)snprintf(l->date, sizeof l->date, "Date: %s, %02d %s %04d %02d:%02d:%02d GMT\r\n", days[t.tm_wday],
+                             t.tm_mday, months[t.tm_mon], t.tm_year + 1900, t.tm_hour, t.tm_min, t.tm_sec);
+        l->date_s = second;
+    }
+    memcpy(to, l->date, l->date_len);
+    return l->date_len;
+}
+
+void loop_turn_over(connection *c)
+{
+    if (c->again) return;
+    c->again = true;
+    c->next_again = c->home->again;
+    c->home->again = c;
+}
+
+// One connection more than allowed is answered with 503 and closed, a few hundred at a time; past those, connections
+// wait in the backlog.
+static void accept_some(loop *l)
+{
+    const size_t max = l->shared->options.connections_max;
+    for (int i = 0; i < ACCEPTS_MAX; i++) {
+        size_t n = atomic_load_explicit(&l->shared->n_connections, memory_order_relaxed);
+        if (n >= max + REFUSALS_MAX) {
+            l->accept_paused = true;
+            return;
+        }
+        int fd = accept4(l->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd < 0) {
+            if (errno == EINTR || errno == ECONNABORTED) continue;
+            if (errno != EAGAIN) {
+                log_event(LOG_WARN, "connection not accepted", "%s", strerror(errno));
+                l->accept_paused = true; // tried again with the next event
+            }
+            return;
+        }
+        connection_open(l, fd, n >= max);
+    }
+}
+
+static void stop(loop *l)
+{
+    l->stopping = true;
+    l->stop_ns = l->now_ns + l->shared->options.stop_ms_max * UINT64_C(1000000);
+    accept_some(l); // what the kernel has accepted for us already
+    close(l->listen_fd);
+    l->listen_fd = -1;
+    for (connection *c = l->all.after, *after; c != &l->all; c = after) {
+        after = c->after;
+        connection_stop(c);
+    }
+}
+
+static void take_done(loop *l)
+{
+    pthread_mutex_lock(&l->done_lock);
+    job *j = l->done;
+    l->done = NULL;
+    pthread_mutex_unlock(&l->done_lock);
+    for (job *next; j; j = next) {
+        next = j->next;
+        connection_answered(j->connection, j);
+    }
+}
+
+static void take_snapshot(loop *l)
+{
+    if (!atomic_load_explicit(&l->mailbox, memory_order_relaxed)) return;
+    snapshot *new = atomic_exchange(&l->mailbox, NULL);
+    if (!new) return;
+    snapshot_drop(l->models);
+    l->models = new;
+    l->serving.models = new;
+}
+
+static void take_wake(loop *l)
+{
+    uint64_t n;
+    ssize_t got = read(l->wake_fd, &n, sizeof n);
+    (void)got;
+    take_done(l);
+    if (!l->stopping && atomic_load(&l->shared->stopping)) stop(l);
+}
+
+static void take_event(loop *l, const struct epoll_event *event)
+{
+    if (event->data.ptr == &listen_mark) {
+        if (l->listen_fd >= 0) accept_some(l);
+        return;
+    }
+    if (event->data.ptr == &wake_mark) return; // after all others, see run_once()
+    connection *c = event->data.ptr;
+    if (event->events & (EPOLLERR | EPOLLHUP)) {
+        connection_close(c);
+        return;
+    }
+    if (event->events & EPOLLRDHUP) c->hung_up = true;
+    if (event->events & (EPOLLIN | EPOLLRDHUP)) c->readable = true;
+    connection_drive(c);
+}
+
+static void give_turns(loop *l)
+{
+    connection *c = l->again;
+    l->again = NULL;
+    for (connection *next; c; c = next) {
+        next = c->next_again;
+        c->again = false;
+        connection_drive(c);
+    }
+}
+
+static int wait_ms(const loop *l)
+{
+    if (l->again) return 0;
+    int wait = wheel_wait_ms(&l->timers, l->now_ns);
+    if (l->stopping) {
+        int left = l->stop_ns > l->now_ns ? (int)((l->stop_ns - l->now_ns) / 1000000) + 1 : 0;
+        if (wait < 0 || left < wait) wait = left;
+    }
+    if (l->accept_paused && (wait < 0 || wait > 50)) wait = 50;
+    return wait;
+}
+
+static void run_once(loop *l)
+{
+    struct epoll_event events[EVENTS_MAX];
+    int n = epoll_wait(l->epoll_fd, events, EVENTS_MAX, wait_ms(l));
+    l->now_ns = clock_monotonic_ns();
+    take_snapshot(l);
+    // An event closes at most its own connection, and the new ones that reuse its memory have no event in this batch.
+    // Whatever may close others comes after.
+    for (int i = 0; i < n; i++) take_event(l, &events[i]);
+    for (int i = 0; i < n; i++)
+        if (events[i].data.ptr == &wake_mark) take_wake(l);
+    give_turns(l);
+    for (wheel_entry *t; (t = wheel_expired(&l->timers, l->now_ns));) connection_expired((connection *)t);
+    if (l->accept_paused && l->listen_fd >= 0) {
+        l->accept_paused = false;
+        accept_some(l);
+    }
+}
+
+void loop_run(loop *l)
+{
+    take_snapshot(l);
+    while (!l->stopping || (l->n_connections > 0 && l->now_ns < l->stop_ns)) run_once(l);
+    if (l->n_connections > 0)
+        log_event(LOG_WARN, "connections cut", "%zu at the deadline of the stop", l->n_connections);
+    while (l->all.after != &l->all) connection_close(l->all.after);
+}

@@ -1,0 +1,153 @@
+// An event loop and its connections: shared by loop.c, connection.c, work.c and server.c.
+// SPDX-License-Identifier: Apache-2.0
+#ifndef SLIPWAY_SERVE_LOOP_IMPL_H
+#define SLIPWAY_SERVE_LOOP_IMPL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "serve/server.h"
+#include "serve/serving.h"
+#include "serve/wheel.h"
+
+enum {
+    SCRATCH_BYTES = 64 << 10,      // read at once; a request that fits is answered from there
+    OUT_BATCH_BYTES = 64 << 10,    // answers to pipelined requests are sent together up to this
+    BODY_INLINE_BYTES = 16 << 10,  // an answer's body up to this is copied behind its head, a larger one sent beside it
+    WORK_BODY_BYTES = 64 << 10,    // a request with a body of this size, or a compressed one, goes to a worker
+    TURN_REQUESTS = 128,           // of one connection, before the others have a turn
+    SPARE_BUFFERS = 64,            // kept by a loop for requests that come in pieces
+    SPARE_BUFFER_BYTES = 16 << 10, // larger ones are given back
+    KEPT_BYTES = 1 << 20,          // a loop's own buffers and arenas above this are given back after use
+    LINGER_MS = 2000,              // how long a closed connection's peer may still send
+    STOP_IDLE_MS = 1000,           // while stopping: how long a fresh connection may take to say something
+    JOBS_QUEUED_MAX = 1024,
+};
+
+typedef struct loop loop;
+typedef struct connection connection;
+
+// What its deadline is for.
+typedef enum phase { PHASE_NONE, PHASE_HEAD, PHASE_BODY, PHASE_IDLE, PHASE_WRITE, PHASE_WORK, PHASE_LINGER } phase;
+
+// A request that a worker answers. Its views lie in the connection's own buffer, which nobody touches meanwhile.
+typedef struct job {
+    struct job *next;
+    loop *home;
+    connection *connection;
+    snapshot *models; // held
+    route_match match;
+    request request;
+    bool gzip;
+    uint64_t start_ns;
+    arena memory;
+    buf body;
+    response response;
+} job;
+
+struct connection {
+    wheel_entry timer; // first: the wheel gives back this address
+    loop *home;
+    connection *before, *after; // all of a loop
+    int fd;
+    phase phase;
+    bool readable; // there may be something to read
+    bool hung_up;  // the peer has sent its last byte: read until there is none
+    bool ended;    // and we have read it
+    bool starved;  // what is in `in` is no whole request
+    bool closing;  // after what is in `out`
+    bool refused;  // the present request was answered at its header
+    bool again;    // on the loop's list of those whose turn was over
+    bool gone;     // closed; its job is still out
+    uint8_t protocol_minor;
+    unsigned turn;
+    http_parser parser;
+    route_match match; // its parameters are made again from `parameters` when the buffer may have moved
+    http_span parameters[ROUTE_PARAMETERS_MAX];
+    buf in; // from in_at on: what was read and not yet answered; empty in the usual case
+    size_t in_at;
+    buf out; // from out_at on: what could not be sent at once
+    size_t out_at;
+    job *job;
+    connection *next_again;
+};
+
+// What the loops share. Constant while they run, but for the atomics.
+typedef struct common {
+    server_options options;
+    http_limits limits;
+    char instance[33];
+    bool loopback;
+    atomic_bool stopping;
+    atomic_size_t n_connections;
+    size_t n_loops, n_workers;
+    loop **loops;
+    const meters **meters; // n_loops
+    // Workers: jobs wait here. The lock guards the queue and `done`.
+    pthread_mutex_t lock;
+    pthread_cond_t wake;
+    job *first, *last;
+    size_t n_queued;
+    bool workers_end;
+    pthread_t *workers; // n_workers
+    size_t n_started;
+} common;
+
+struct loop {
+    common *shared;
+    size_t index;
+    int epoll_fd, listen_fd, wake_fd;
+    bool stopping;
+    uint64_t now_ns; // since the last wait
+    uint64_t stop_ns;
+    wheel timers;
+    connection all; // head of a ring
+    size_t n_connections;
+    connection *again;  // whose turn was over
+    connection *free;   // for reuse, through `after`
+    bool accept_paused; // no descriptors left
+    snapshot *models;
+    _Atomic(snapshot *) mailbox; // a newer one, held for this loop
+    serving serving;
+    meters meters;
+    arena memory; // of the request that is answered inline
+    buf body;     // its body
+    buf out;      // answers of this turn
+    char *scratch;
+    char date[64]; // "Date: ...\r\n"
+    size_t date_len;
+    uint64_t date_s;
+    buf spare[SPARE_BUFFERS];
+    size_t n_spare;
+    size_t buffered; // bytes of the connections' own buffers
+    job *jobs_free;
+    pthread_mutex_t done_lock; // guards `done`: jobs that workers finished
+    job *done;
+};
+
+// loop.c
+MUST_CHECK int loop_new(loop **out, common *shared, size_t index, int listen_fd,
+                        err *e); // takes listen_fd, also on failure
+void loop_free(loop *l);
+void loop_run(loop *l);                       // until stopped and drained
+void loop_wake(loop *l);                      // any thread, and signal handlers
+void loop_publish(loop *l, snapshot *models); // any thread; takes the hold
+void loop_job_done(loop *l, job *j);          // from a worker
+void loop_turn_over(connection *c);
+size_t loop_date(loop *l, char *to);
+
+// connection.c
+void connection_open(loop *l, int fd, bool refuse);
+void connection_drive(connection *c); // reads, answers and writes as far as it gets; may close it
+void connection_close(connection *c);
+void connection_expired(connection *c);
+void connection_answered(connection *c, job *j); // its worker is done
+void connection_stop(connection *c);             // the server stops: close it if nothing is in flight
+void connection_free_memory(connection *c);
+
+// work.c
+MUST_CHECK int work_start(common *s, err *e);
+void work_end(common *s); // what is queued is dropped
+bool work_add(common *s, job *j);
+
+#endif
