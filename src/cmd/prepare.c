@@ -24,12 +24,22 @@ static const struct argp_option options[] = {
     {0},
 };
 
+static const struct argp_child children[] = {
+    {&arguments_read, 0, 0, 0},
+    {&arguments_prepare, 0, 0, 0},
+    {&arguments_split, 0, 0, 0},
+    {&arguments_general, 0, 0, 0},
+    {0},
+};
+
+enum { CHILDREN_N = sizeof children / sizeof *children - 1 };
+
 static error_t parse(int key, char *value, struct argp_state *state)
 {
     prepare_input *in = state->input;
     switch (key) {
     case ARGP_KEY_INIT:
-        for (int i = 0; state->root_argp->children[i].argp; i++) state->child_inputs[i] = &in->shared;
+        for (size_t i = 0; i < CHILDREN_N; i++) state->child_inputs[i] = &in->shared;
         return 0;
     case 'o': in->out = value; return 0;
     case 't': in->shared.training.target = value; return 0;
@@ -41,14 +51,6 @@ static error_t parse(int key, char *value, struct argp_state *state)
     default: return ARGP_ERR_UNKNOWN;
     }
 }
-
-static const struct argp_child children[] = {
-    {&arguments_read, 0, 0, 0},
-    {&arguments_prepare, 0, 0, 0},
-    {&arguments_split, 0, 0, 0},
-    {&arguments_general, 0, 0, 0},
-    {0},
-};
 
 static const struct argp argp = {
     .options = options,
@@ -140,11 +142,14 @@ static int write_features(const training_prepared *p, const frame *f, const char
     const feature *features = preparation_features(p->preparation, &n_features);
     const column *truth = target ? frame_column(f, (size_t)frame_find(f, target)) : NULL;
     unsigned char *parts = mem_zalloc(n_rows, 1);
+    uint32_t *rows = mem_alloc(n_rows, sizeof *rows);
     float *x = mem_alloc(n_rows * n_features, sizeof *x);
     buf out;
     buf_init(&out, (size_t)1 << 34);
-    int rc = parts && x ? 0 : err_set(e, ERR_MEMORY, "no memory for %zu rows of %zu features", n_rows, n_features);
-    if (rc == 0) rc = preparation_apply(p->preparation, f, NULL, n_rows, x, workers, e);
+    int rc =
+        parts && rows && x ? 0 : err_set(e, ERR_MEMORY, "no memory for %zu rows of %zu features", n_rows, n_features);
+    for (size_t i = 0; rc == 0 && i < n_rows; i++) rows[i] = (uint32_t)i;
+    if (rc == 0) rc = preparation_apply(p->preparation, f, rows, n_rows, x, workers, e);
     if (rc == 0) {
         for (size_t i = 0; i < p->parts.n_train; i++) parts[p->parts.train[i]] = PART_TRAIN;
         for (size_t i = 0; i < p->parts.n_test; i++) parts[p->parts.test[i]] = PART_TEST;
@@ -166,6 +171,7 @@ static int write_features(const training_prepared *p, const frame *f, const char
     if (rc == 0) rc = result_write(path, buf_str(&out), e);
     buf_clear(&out);
     mem_free(x);
+    mem_free(rows);
     mem_free(parts);
     return rc;
 }

@@ -45,6 +45,7 @@ static struct {
     const char *options[SETTINGS_N]; // borrowed from argv
     const char *path;
     const char *values[SETTINGS_N];
+    char *of_file[SETTINGS_N]; // owned as long as the process
     setting_source sources[SETTINGS_N];
     int64_t integers[SETTINGS_N];
 } state;
@@ -160,12 +161,12 @@ static int read_settings_file(err *e)
                 rc = err_set(e, ERR_INPUT, "\"%s\" is neither a text nor a whole number", key);
                 break;
             }
-            char *copy = mem_strdup(as_text); // kept as long as the process
+            char *copy = mem_strdup(as_text);
             if (!copy) {
                 rc = err_set(e, ERR_MEMORY, "no memory for the settings");
                 break;
             }
-            state.values[s] = copy;
+            state.values[s] = state.of_file[s] = copy;
             state.sources[s] = SOURCE_FILE;
         }
     json_decref(j);
@@ -192,7 +193,6 @@ static int default_data_dir(const char **out, err *e)
 
 int settings_load(err *e)
 {
-    TRY(default_data_dir(&state.values[SETTING_DATA_DIR], e));
     for (int s = 0; s < SETTINGS_N; s++)
         if (rows[s].fallback) state.values[s] = rows[s].fallback;
     if (state.path) TRY(read_settings_file(e));
@@ -206,6 +206,7 @@ int settings_load(err *e)
             state.values[s] = state.options[s];
             state.sources[s] = SOURCE_OPTION;
         }
+        if (!state.values[s]) TRY(default_data_dir(&state.values[s], e)); // the one without a fixed default
         TRY(check(s, e));
     }
     return 0;

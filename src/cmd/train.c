@@ -20,12 +20,19 @@ static const struct argp_option options[] = {
     {0},
 };
 
+static const struct argp_child children[] = {
+    {&arguments_read, 0, 0, 0},  {&arguments_prepare, 0, 0, 0}, {&arguments_split, 0, 0, 0},
+    {&arguments_train, 0, 0, 0}, {&arguments_general, 0, 0, 0}, {0},
+};
+
+enum { CHILDREN_N = sizeof children / sizeof *children - 1 };
+
 static error_t parse(int key, char *value, struct argp_state *state)
 {
     train_input *in = state->input;
     switch (key) {
     case ARGP_KEY_INIT:
-        for (int i = 0; state->root_argp->children[i].argp; i++) state->child_inputs[i] = &in->shared;
+        for (size_t i = 0; i < CHILDREN_N; i++) state->child_inputs[i] = &in->shared;
         return 0;
     case 'o': in->out = value; return 0;
     case ARGP_KEY_ARG:
@@ -36,11 +43,6 @@ static error_t parse(int key, char *value, struct argp_state *state)
     default: return ARGP_ERR_UNKNOWN;
     }
 }
-
-static const struct argp_child children[] = {
-    {&arguments_read, 0, 0, 0},  {&arguments_prepare, 0, 0, 0}, {&arguments_split, 0, 0, 0},
-    {&arguments_train, 0, 0, 0}, {&arguments_general, 0, 0, 0}, {0},
-};
 
 static const struct argp argp = {
     .options = options,

@@ -90,6 +90,17 @@ static int grow(dictionary *d)
     return 0;
 }
 
+int32_t dictionary_find(const dictionary *d, str text, uint64_t hash)
+{
+    if (!d->mask) return -1;
+    for (size_t at = (uint32_t)hash & d->mask; d->slots[at]; at = (at + 1) & d->mask) {
+        size_t index = d->slots[at] - 1;
+        if (d->entries[index].hash == (uint32_t)hash && str_equal(dictionary_text(d, index), text))
+            return (int32_t)index;
+    }
+    return -1;
+}
+
 int32_t dictionary_add(dictionary *d, str text, uint64_t hash64, bool view)
 {
     uint32_t hash = (uint32_t)hash64;

@@ -43,6 +43,8 @@ void dictionary_clear(dictionary *d);
 // budget or 2^31 - 2 texts.
 MUST_CHECK int32_t dictionary_add(dictionary *d, str text, uint64_t hash, bool view);
 
+int32_t dictionary_find(const dictionary *d, str text, uint64_t hash); // -1 if it is not there
+
 static inline str dictionary_text(const dictionary *d, size_t index)
 {
     return (str){d->entries[index].data, d->entries[index].len};

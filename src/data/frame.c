@@ -77,20 +77,23 @@ storage storage_of(column_type t, bool identifier_is_text)
     }
 }
 
-static size_t count_missing(const column *c, size_t n_rows)
+void frame_slot_count_missing(frame_slot *s, size_t n_rows)
 {
+    const double *f64 = s->values;
+    const int64_t *i64 = s->values;
+    const int32_t *codes = s->values;
     size_t n = 0;
-    switch (c->storage) {
+    switch (s->view.storage) {
     case STORAGE_F64:
-        for (size_t i = 0; i < n_rows; i++) n += isnan(c->f64[i]) != 0;
+        for (size_t i = 0; i < n_rows; i++) n += isnan(f64[i]) != 0;
         break;
     case STORAGE_I64:
-        for (size_t i = 0; i < n_rows; i++) n += c->i64[i] == FRAME_I64_MISSING;
+        for (size_t i = 0; i < n_rows; i++) n += i64[i] == FRAME_I64_MISSING;
         break;
     default:
-        for (size_t i = 0; i < n_rows; i++) n += c->codes[i] < 0;
+        for (size_t i = 0; i < n_rows; i++) n += codes[i] < 0;
     }
-    return n;
+    s->view.n_missing = n;
 }
 
 // Fills the table of names; ERR_INPUT if one is there twice.
@@ -129,7 +132,6 @@ int frame_make(frame **out, frame_slot *slots, size_t n_columns, size_t n_rows, 
         c->f64 = c->storage == STORAGE_F64 ? slots[i].values : NULL;
         c->i64 = c->storage == STORAGE_I64 ? slots[i].values : NULL;
         c->codes = c->storage == STORAGE_STRING ? slots[i].values : NULL;
-        c->n_missing = count_missing(c, n_rows);
     }
     if ((rc = name_columns(f, e)) < 0) {
         frame_free(f);
@@ -222,6 +224,7 @@ static int add_slot(frame_builder *b, frame_slot *s, const char *name, err *e)
         b->cap = cap;
     }
     if (!(s->name = mem_strdup(name))) goto failed;
+    frame_slot_count_missing(s, b->n_rows);
     b->slots[b->n_slots++] = *s;
     return 0;
 failed:

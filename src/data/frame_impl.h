@@ -20,8 +20,9 @@ typedef struct frame_slot {
 void frame_slot_clear(frame_slot *s);
 void frame_slots_free(frame_slot *slots, size_t n);
 
-// Takes `slots` (from mem_alloc) and what they own, also on failure. Counts n_missing. Two columns of one name are
-// ERR_INPUT.
+void frame_slot_count_missing(frame_slot *s, size_t n_rows); // into view.n_missing, from view.storage and values
+
+// Takes `slots` (from mem_alloc) and what they own, also on failure. Two columns of one name are ERR_INPUT.
 MUST_CHECK int frame_make(frame **out, frame_slot *slots, size_t n_columns, size_t n_rows, err *e);
 
 storage storage_of(column_type t, bool identifier_is_text);

@@ -57,7 +57,7 @@ route_match route_find(str path, http_method method)
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         for (size_t k = 0; k < rows[i]->n_routes; k++, index++) {
             const route *r = &rows[i]->routes[k];
-            str parameters[ROUTE_PARAMETERS_MAX];
+            str parameters[ROUTE_PARAMETERS_MAX] = {{0}};
             if (!path_matches(r->pattern, path, parameters)) continue;
             unsigned methods = r->methods | HTTP_OPTIONS | (r->methods & HTTP_GET ? HTTP_HEAD : 0);
             m.methods |= methods;

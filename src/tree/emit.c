@@ -15,11 +15,13 @@ typedef struct columns {
     str *modes;
     // (n_values)
     int64_t *value_trees, *value_nodes, *value_outputs;
+    float *values;
+    size_t n_values;
 } columns;
 
 size_t ensemble_emit_memory(size_t n_nodes, size_t n_values)
 {
-    size_t of_node = 6 * sizeof(int64_t) + sizeof(str), of_value = 3 * sizeof(int64_t);
+    size_t of_node = 6 * sizeof(int64_t) + sizeof(str), of_value = 3 * sizeof(int64_t) + sizeof(float);
     return n_nodes * (2 * of_node + 2 * sizeof(float)) + n_values * (2 * of_value + sizeof(float)) + SLACK;
 }
 
@@ -35,6 +37,7 @@ static void columns_clear(columns *c)
     mem_free(c->value_trees);
     mem_free(c->value_nodes);
     mem_free(c->value_outputs);
+    mem_free(c->values);
 }
 
 static int columns_new(columns *c, const ensemble *m, err *e)
@@ -51,15 +54,28 @@ static int columns_new(columns *c, const ensemble *m, err *e)
         .value_trees = mem_alloc(values, sizeof(int64_t)),
         .value_nodes = mem_alloc(values, sizeof(int64_t)),
         .value_outputs = mem_alloc(values, sizeof(int64_t)),
+        .values = mem_alloc(values, sizeof(float)),
     };
     if (c->trees && c->nodes && c->features && c->trues && c->falses && c->missing_true && c->modes && c->value_trees &&
-        c->value_nodes && c->value_outputs)
+        c->value_nodes && c->value_outputs && c->values)
         return 0;
     columns_clear(c);
     return err_set(e, ERR_MEMORY, "no memory for writing an ensemble of %zu nodes into a graph", nodes);
 }
 
-static void fill(columns *c, const ensemble *m)
+static void add_value(columns *c, size_t t, int64_t place, int64_t output, float value)
+{
+    size_t i = c->n_values++;
+    c->value_trees[i] = (int64_t)t;
+    c->value_nodes[i] = place;
+    c->value_outputs[i] = output;
+    c->values[i] = value;
+}
+
+// Of two classes only the second is written, in every leaf: runtimes compare its score with 0.5 then, and give the
+// first class the rest up to 1, which is exact on the grid. With weights for both they would call any score above 0 the
+// second.
+static void fill(columns *c, const ensemble *m, bool two_classes)
 {
     for (size_t t = 0; t < m->n_trees; t++) {
         for (size_t at = m->roots[t]; at < m->roots[t + 1]; at++) {
@@ -72,11 +88,14 @@ static void fill(columns *c, const ensemble *m)
             c->falses[at] = leaf ? 0 : m->rights[at];
             c->missing_true[at] = m->missing_left[at];
             c->modes[at] = leaf ? STR("LEAF") : STR("BRANCH_LEQ");
+            float second = 0;
             for (size_t i = m->value_starts[at]; i < m->value_starts[at + 1]; i++) {
-                c->value_trees[i] = (int64_t)t;
-                c->value_nodes[i] = place;
-                c->value_outputs[i] = m->value_outputs[i];
+                if (!two_classes)
+                    add_value(c, t, place, m->value_outputs[i], m->values[i]);
+                else if (m->value_outputs[i] == 1)
+                    second = m->values[i];
             }
+            if (two_classes && leaf) add_value(c, t, place, 1, second);
         }
     }
 }
@@ -105,7 +124,7 @@ static int add_node(const ensemble *m, const columns *c, graph *g, value_id feat
                     const str *texts, const int64_t *numbers, value_id *label, value_id *scores, err *e)
 {
     bool classifier = target->task == TASK_CLASSIFICATION;
-    size_t nodes = m->n_nodes, values = m->n_values, n = 0;
+    size_t nodes = m->n_nodes, values = c->n_values, n = 0;
     static const int64_t one = 1;
     static const str none = {"NONE", 4};
     attribute list[ATTRIBUTES_MAX];
@@ -124,7 +143,7 @@ static int add_node(const ensemble *m, const columns *c, graph *g, value_id feat
     list[n++] = attribute_ints(classifier ? "class_treeids" : "target_treeids", c->value_trees, values);
     list[n++] = attribute_ints(classifier ? "class_nodeids" : "target_nodeids", c->value_nodes, values);
     list[n++] = attribute_ints(classifier ? "class_ids" : "target_ids", c->value_outputs, values);
-    list[n++] = attribute_floats(classifier ? "class_weights" : "target_weights", m->values, values);
+    list[n++] = attribute_floats(classifier ? "class_weights" : "target_weights", c->values, values);
     list[n++] = attribute_string("post_transform", &none);
 
     value_id outputs[2];
@@ -151,7 +170,7 @@ int ensemble_emit(const ensemble *m, graph *g, value_id features, const schema_t
     int64_t *numbers = NULL;
     columns c;
     TRY(columns_new(&c, m, e));
-    fill(&c, m);
+    fill(&c, m, target->task == TASK_CLASSIFICATION && target->n_classes == 2);
     int rc = target->task == TASK_CLASSIFICATION ? class_labels(target, &texts, &numbers, e) : 0;
     if (rc == 0) rc = add_node(m, &c, g, features, target, texts, numbers, label, scores, e);
     columns_clear(&c);

@@ -36,15 +36,15 @@ class Stages(ProgramTest):
 
     def test_cross_validation(self):
         j = self.run_json("train", IRIS, "--target", "species", *SMALL, "--cv", "5")
-        self.assertEqual(len(j["folds"]), 5)
-        self.assertGreater(min(fold["accuracy"] for fold in j["folds"]), 0.8)
+        self.assertEqual(len(j["metrics"]["cross_validation"]["folds"]), 5)
+        self.assertGreater(min(fold["accuracy"] for fold in j["metrics"]["cross_validation"]["folds"]), 0.8)
 
     def test_regression(self):
         diabetes = os.path.join(EXAMPLES, "diabetes.csv")
         with open(diabetes, newline="") as f:
             target = next(csv.reader(f))[-1]
         j = self.run_json("train", diabetes, "--target", target, *SMALL)
-        self.assertGreater(j["metrics"]["r2"], 0.2)
+        self.assertGreater(j["metrics"]["test"]["r2"], 0.2)
         out = self.run_program("predict", "diabetes.onnx", diabetes).stdout
         values = [row for row in csv.reader(out.splitlines())]
         self.assertEqual(values[0], ["prediction"])
