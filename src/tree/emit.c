@@ -95,7 +95,7 @@ static void fill(columns *c, const ensemble *m, bool two_classes)
                 else if (m->value_outputs[i] == 1)
                     second = m->values[i];
             }
-            if (two_classes && leaf) add_value(c, t, place, 1, second);
+            if (two_classes && leaf) add_value(c, t, place, 0, second);
         }
     }
 }
