@@ -247,7 +247,7 @@ static bool answer(connection *c, const response *r, buf *body, bool head_only)
         connection_close(c);
         return false;
     }
-    if (l->stopping) c->closing = true;
+    if (c->last || l->stopping) c->closing = true;
     to = put_status(to, r->status);
     to += loop_date(l, to);
     if (type > 0 && !without_body) {
@@ -279,12 +279,12 @@ static bool answer(connection *c, const response *r, buf *body, bool head_only)
     return false;
 }
 
-static void count(connection *c, size_t row, int status, uint64_t start_ns)
+static void count(connection *c, size_t index, int status, uint64_t start_ns)
 {
     loop *l = c->home;
     uint64_t spent = clock_monotonic_ns() - start_ns;
     counter_add(&l->meters.requests_ended, 1);
-    meters_count(&l->meters, row, status, spent);
+    meters_count(&l->meters, index, status, spent);
     log_event(LOG_DEBUG, "request answered", "%s, status %d, %" PRIu64 " us",
               c->match.route ? c->match.route->name : "none", status, spent / 1000);
 }
@@ -409,7 +409,7 @@ static bool take_head(connection *c, char *data, size_t len)
     http_parser *p = &c->parser;
     c->protocol_minor = (uint8_t)p->minor;
     c->refused = false;
-    if (!p->keep_alive) c->closing = true;
+    c->last = !p->keep_alive;
     buf_reset(&l->body);
     response r = {.status = 200, .body = &l->body, .at = {.row = -1}};
     int status = dispatch_head(&l->serving, p, data, &c->match, &r);
@@ -445,7 +445,6 @@ static bool serve_bytes(connection *c, char *data, size_t len, bool own, size_t 
     c->starved = false;
     while (!c->job && l->out.len < OUT_BATCH_BYTES && c->out.len == 0 && c->turn > 0) {
         if (at == len) break;
-        bool was_closing = c->closing;
         http_step step = http_parse(&c->parser, data + at, len - at, &l->shared->limits);
         if (step == STEP_HEAD) {
             if (!take_head(c, data + at, len - at)) return false;
@@ -460,7 +459,6 @@ static bool serve_bytes(connection *c, char *data, size_t len, bool own, size_t 
             if (!answer_fault(c, c->parser.status, "http", c->parser.why)) return false;
             break;
         }
-        (void)was_closing;
         c->turn--;
         if (!c->refused) {
             bool heavy = c->match.route->takes && (c->parser.body_len >= WORK_BODY_BYTES || is_gzip(c, data + at));
@@ -628,7 +626,11 @@ void connection_answered(connection *c, job *j)
 void connection_expired(connection *c)
 {
     loop *l = c->home;
-    counter_add(&l->meters.timeouts, 1);
+    if (c->again) { // its turn comes: it is waiting for us, not we for it
+        wheel_set(&l->timers, &c->timer, l->now_ns + LINGER_MS * UINT64_C(1000000));
+        return;
+    }
+    if (c->phase != PHASE_IDLE && c->phase != PHASE_LINGER) counter_add(&l->meters.timeouts, 1);
     bool asked = c->phase == PHASE_BODY || (c->phase == PHASE_HEAD && c->in.len > c->in_at);
     if (!asked) {
         connection_close(c);

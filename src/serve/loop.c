@@ -15,7 +15,7 @@
 #include "base/mem.h"
 #include "serve/loop_impl.h"
 
-enum { EVENTS_MAX = 256, ACCEPTS_MAX = 64, REFUSALS_MAX = 256 };
+enum { EVENTS_MAX = 256, ACCEPTS_MAX = 64, STOP_ACCEPTS_MAX = 64, REFUSALS_MAX = 256 };
 
 static char listen_mark, wake_mark; // their addresses tell events apart
 
@@ -37,6 +37,7 @@ int loop_new(loop **out, common *shared, size_t index, int listen_fd, err *e)
     l->shared = shared;
     l->index = index;
     l->listen_fd = listen_fd;
+    l->accept_wait_ms = -1;
     l->now_ns = clock_monotonic_ns();
     l->all.before = l->all.after = &l->all;
     wheel_init(&l->timers, l->now_ns);
@@ -58,7 +59,7 @@ int loop_new(loop **out, common *shared, size_t index, int listen_fd, err *e)
     int rc = l->epoll_fd < 0 || l->wake_fd < 0 ? err_set_errno(e, "an event loop")
              : !l->scratch                     ? err_set(e, ERR_MEMORY, "no memory for an event loop")
                                                : 0;
-    if (rc == 0) rc = watch(l, l->listen_fd, EPOLLIN, &listen_mark, e);
+    if (rc == 0) rc = watch(l, l->listen_fd, EPOLLIN | EPOLLET, &listen_mark, e);
     if (rc == 0) rc = watch(l, l->wake_fd, EPOLLIN, &wake_mark, e);
     if (rc < 0) {
         loop_free(l);
@@ -170,19 +171,20 @@ void loop_turn_over(connection *c)
 static void accept_some(loop *l)
 {
     const size_t max = l->shared->options.connections_max;
+    l->accept_wait_ms = 0; // more of them may wait: the socket is edge-triggered like all
     for (int i = 0; i < ACCEPTS_MAX; i++) {
         size_t n = atomic_load_explicit(&l->shared->n_connections, memory_order_relaxed);
         if (n >= max + REFUSALS_MAX) {
-            l->accept_paused = true;
+            l->accept_wait_ms = ACCEPT_RETRY_MS;
             return;
         }
         int fd = accept4(l->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd < 0) {
             if (errno == EINTR || errno == ECONNABORTED) continue;
-            if (errno != EAGAIN) {
-                log_event(LOG_WARN, "connection not accepted", "%s", strerror(errno));
-                l->accept_paused = true; // tried again with the next event
-            }
+            l->accept_wait_ms = -1;
+            if (errno == EAGAIN) return;
+            log_event(LOG_WARN, "connection not accepted", "%s", strerror(errno));
+            l->accept_wait_ms = ACCEPT_RETRY_MS;
             return;
         }
         connection_open(l, fd, n >= max);
@@ -192,10 +194,12 @@ static void accept_some(loop *l)
 static void stop(loop *l)
 {
     l->stopping = true;
+    l->accept_wait_ms = 0;
     l->stop_ns = l->now_ns + l->shared->options.stop_ms_max * UINT64_C(1000000);
-    accept_some(l); // what the kernel has accepted for us already
+    for (int i = 0; i < STOP_ACCEPTS_MAX && l->accept_wait_ms >= 0; i++) accept_some(l); // they are ours already
     close(l->listen_fd);
     l->listen_fd = -1;
+    l->accept_wait_ms = -1;
     for (connection *c = l->all.after, *after; c != &l->all; c = after) {
         after = c->after;
         connection_stop(c);
@@ -269,7 +273,7 @@ static int wait_ms(const loop *l)
         int left = l->stop_ns > l->now_ns ? (int)((l->stop_ns - l->now_ns) / 1000000) + 1 : 0;
         if (wait < 0 || left < wait) wait = left;
     }
-    if (l->accept_paused && (wait < 0 || wait > 50)) wait = 50;
+    if (l->accept_wait_ms >= 0 && (wait < 0 || wait > l->accept_wait_ms)) wait = l->accept_wait_ms;
     return wait;
 }
 
@@ -279,17 +283,15 @@ static void run_once(loop *l)
     int n = epoll_wait(l->epoll_fd, events, EVENTS_MAX, wait_ms(l));
     l->now_ns = clock_monotonic_ns();
     take_snapshot(l);
+    bool accepting = l->accept_wait_ms >= 0;
     // An event closes at most its own connection, and the new ones that reuse its memory have no event in this batch.
     // Whatever may close others comes after.
     for (int i = 0; i < n; i++) take_event(l, &events[i]);
     for (int i = 0; i < n; i++)
         if (events[i].data.ptr == &wake_mark) take_wake(l);
+    if (accepting && l->listen_fd >= 0) accept_some(l);
     give_turns(l);
     for (wheel_entry *t; (t = wheel_expired(&l->timers, l->now_ns));) connection_expired((connection *)t);
-    if (l->accept_paused && l->listen_fd >= 0) {
-        l->accept_paused = false;
-        accept_some(l);
-    }
 }
 
 void loop_run(loop *l)

@@ -22,6 +22,7 @@ enum {
     LINGER_MS = 2000,              // how long a closed connection's peer may still send
     STOP_IDLE_MS = 1000,           // while stopping: how long a fresh connection may take to say something
     JOBS_QUEUED_MAX = 1024,
+    ACCEPT_RETRY_MS = 50, // when there were too many connections, or no descriptors
 };
 
 typedef struct loop loop;
@@ -55,6 +56,7 @@ struct connection {
     bool hung_up;  // the peer has sent its last byte: read until there is none
     bool ended;    // and we have read it
     bool starved;  // what is in `in` is no whole request
+    bool last;     // the present request is
     bool closing;  // after what is in `out`
     bool refused;  // the present request was answered at its header
     bool again;    // on the loop's list of those whose turn was over
@@ -105,7 +107,7 @@ struct loop {
     size_t n_connections;
     connection *again;  // whose turn was over
     connection *free;   // for reuse, through `after`
-    bool accept_paused; // no descriptors left
+    int accept_wait_ms; // -1: all accepted; else when to try again
     snapshot *models;
     _Atomic(snapshot *) mailbox; // a newer one, held for this loop
     serving serving;

@@ -11,14 +11,14 @@
 
 typedef struct server_options {
     const char *data_dir;
-    const char *host; // an address
+    const char *host; // an address, or "localhost"
     uint16_t port;    // 0: any free one
     size_t n_loops;   // event loops; 0: one a processor
     size_t body_max, header_max, rows_max, connections_max;
     uint32_t header_ms_max, body_ms_max, write_ms_max, idle_ms_max; // absolute deadlines
     uint32_t stop_ms_max;      // how long a graceful stop waits for requests in flight
-    size_t request_memory_max; // ceiling of a request's arena
-    size_t buffers_max;        // bytes that all connections together may hold of unfinished requests and answers
+    size_t request_memory_max; // ceiling of a request's arena, and of its answer
+    size_t buffers_max;        // bytes of requests and answers that are on their way, of all connections together
 } server_options;
 
 #define SERVER_OPTIONS_DEFAULT                                 \
@@ -39,11 +39,15 @@ const char *server_options_fault(const server_options *o); // NULL, or why they 
 
 typedef struct server server;
 
+// How many connections there may be: as many as options say, or as the limit of open files allows; one more is answered
+// with 503 and closed, and past a few hundred of those the others wait in the backlog.
+//
 // Binds, and loads what the registry has deployed; a broken version is logged and the rest served. ERR_BUSY if the port
 // is taken.
 MUST_CHECK int server_new(server **out, const server_options *o, err *e);
 uint16_t server_port(const server *s);
-// Serves until server_stop(), then drains: no new connections, requests in flight are answered.
+// Serves until server_stop(), then drains: no new connections, requests in flight are answered. Tells systemd, if that
+// is who started us. One thread at a time, once.
 MUST_CHECK int server_run(server *s, err *e);
 void server_stop(server *s); // any thread, and signal handlers
 void server_free(server *s); // NULL is fine
