@@ -13,7 +13,7 @@ typedef struct columns {
     // (n_nodes)
     int64_t *trees, *nodes, *features, *trues, *falses, *missing_true;
     str *modes;
-    // (n_values)
+    // (n_values) at most
     int64_t *value_trees, *value_nodes, *value_outputs;
     float *values;
     size_t n_values;
@@ -22,7 +22,7 @@ typedef struct columns {
 size_t ensemble_emit_memory(size_t n_nodes, size_t n_values)
 {
     size_t of_node = 6 * sizeof(int64_t) + sizeof(str), of_value = 3 * sizeof(int64_t) + sizeof(float);
-    return n_nodes * (2 * of_node + 2 * sizeof(float)) + n_values * (2 * of_value + sizeof(float)) + SLACK;
+    return n_nodes * (2 * of_node + 2 * sizeof(float)) + n_values * 2 * of_value + SLACK;
 }
 
 static void columns_clear(columns *c)
@@ -63,19 +63,22 @@ static int columns_new(columns *c, const ensemble *m, err *e)
     return err_set(e, ERR_MEMORY, "no memory for writing an ensemble of %zu nodes into a graph", nodes);
 }
 
-static void add_value(columns *c, size_t t, int64_t place, int64_t output, float value)
+// Of two classes only the second's values are written, all under one id. Then onnxruntime takes the sum s for the
+// second class's and answers 1 - s (exact on the grid) and s; its label is the second where s > 1/2. With both written,
+// it would say the second wherever s > 0. The operator's reference implementation wants 0 for that id.
+static void fill_values(columns *c, const ensemble *m, size_t tree_index, size_t at)
 {
-    size_t i = c->n_values++;
-    c->value_trees[i] = (int64_t)t;
-    c->value_nodes[i] = place;
-    c->value_outputs[i] = output;
-    c->values[i] = value;
+    bool two = m->n_outputs == 2;
+    for (size_t i = m->value_starts[at]; i < m->value_starts[at + 1]; i++) {
+        if (two && m->value_outputs[i] == 0) continue;
+        c->value_trees[c->n_values] = (int64_t)tree_index;
+        c->value_nodes[c->n_values] = (int64_t)(at - m->roots[tree_index]);
+        c->value_outputs[c->n_values] = two ? 0 : m->value_outputs[i];
+        c->values[c->n_values++] = m->values[i];
+    }
 }
 
-// Of two classes only the second is written, in every leaf: runtimes compare its score with 0.5 then, and give the
-// first class the rest up to 1, which is exact on the grid. With weights for both they would call any score above 0 the
-// second.
-static void fill(columns *c, const ensemble *m, bool two_classes)
+static void fill(columns *c, const ensemble *m)
 {
     for (size_t t = 0; t < m->n_trees; t++) {
         for (size_t at = m->roots[t]; at < m->roots[t + 1]; at++) {
@@ -88,14 +91,7 @@ static void fill(columns *c, const ensemble *m, bool two_classes)
             c->falses[at] = leaf ? 0 : m->rights[at];
             c->missing_true[at] = m->missing_left[at];
             c->modes[at] = leaf ? STR("LEAF") : STR("BRANCH_LEQ");
-            float second = 0;
-            for (size_t i = m->value_starts[at]; i < m->value_starts[at + 1]; i++) {
-                if (!two_classes)
-                    add_value(c, t, place, m->value_outputs[i], m->values[i]);
-                else if (m->value_outputs[i] == 1)
-                    second = m->values[i];
-            }
-            if (two_classes && leaf) add_value(c, t, place, 0, second);
+            fill_values(c, m, t, at);
         }
     }
 }
@@ -170,7 +166,7 @@ int ensemble_emit(const ensemble *m, graph *g, value_id features, const schema_t
     int64_t *numbers = NULL;
     columns c;
     TRY(columns_new(&c, m, e));
-    fill(&c, m, target->task == TASK_CLASSIFICATION && target->n_classes == 2);
+    fill(&c, m);
     int rc = target->task == TASK_CLASSIFICATION ? class_labels(target, &texts, &numbers, e) : 0;
     if (rc == 0) rc = add_node(m, &c, g, features, target, texts, numbers, label, scores, e);
     columns_clear(&c);

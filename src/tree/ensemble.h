@@ -33,8 +33,8 @@ typedef struct ensemble { // immutable once made, so any thread
     float *covers;          // weight of the training rows that came here
     uint8_t *missing_left;  // 0 or 1
     uint32_t *value_starts; // (n_nodes + 1) into the arrays below; empty for branches
-    // (n_values) what leaves add to which output. Two classes: both in every leaf (onnxruntime wants that). More:
-    // those that are not 0, and each class at least once in the ensemble.
+    // (n_values) what leaves add to which output. Two classes: both in every leaf. More: those that are not 0, and each
+    // class at least once in the ensemble.
     uint32_t *value_outputs;
     float *values;
 } ensemble;
