@@ -352,6 +352,11 @@ void plan_free(plan *p)
     mem_free(p);
 }
 
+size_t plan_bytes(const plan *p)
+{
+    return sizeof *p + p->memory.used;
+}
+
 bool plan_rows_apart(const plan *p)
 {
     return p->rows_apart;

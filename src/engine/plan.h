@@ -22,7 +22,8 @@ typedef struct plan_options {
 // constants (never parameters), leaves out what no output needs. Borrows the graph, which was checked, until
 // plan_free(). NULL for the options: none.
 MUST_CHECK int plan_new(plan **out, const graph *g, const plan_options *o, err *e);
-void plan_free(plan *p); // NULL is fine
+void plan_free(plan *p);          // NULL is fine
+size_t plan_bytes(const plan *p); // of memory that it takes, the graph and sessions apart
 
 // Whether axis 0 was proven to keep rows apart, so that requests may be merged.
 bool plan_rows_apart(const plan *p);

@@ -15,6 +15,11 @@ size_t row_program_n_features(const row_program *p)
     return p->n_features;
 }
 
+size_t row_program_bytes(const row_program *p)
+{
+    return sizeof *p + p->memory.used + plan_bytes(p->plan);
+}
+
 size_t row_program_n_scores(const row_program *p)
 {
     return p->trees ? p->trees->n_scores : 0;

@@ -26,7 +26,8 @@ typedef struct row_program row_program; // immutable, so any thread
 //             string -> LabelEncoder(keys_strings, values_floats, default -1): codes, or 1 for missing ("") and else 0
 //   features  Concat axis 1 of all (absent for a single part), or Identity where an input is the only feature
 MUST_CHECK int row_program_compile(row_program **out, const graph *g, err *e);
-void row_program_free(row_program *p); // NULL is fine
+void row_program_free(row_program *p);          // NULL is fine
+size_t row_program_bytes(const row_program *p); // of memory that it takes, the graph apart
 
 size_t row_program_n_features(const row_program *p);
 size_t row_program_n_scores(const row_program *p); // classes, or targets; 0 if there are no trees

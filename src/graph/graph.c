@@ -41,6 +41,11 @@ arena *graph_memory(graph *g)
     return &home_of(g)->memory;
 }
 
+size_t graph_bytes(const graph *g)
+{
+    return sizeof(graph_home) + home_of_const(g)->memory.used;
+}
+
 static int no_memory(const graph *g, err *e)
 {
     return err_set(e, ERR_MEMORY, "no memory for the graph (at most %zu bytes)", home_of_const(g)->memory.ceiling);

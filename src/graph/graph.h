@@ -99,7 +99,8 @@ struct graph {
 enum { GRAPH_IR_VERSION = 8, GRAPH_OPSET = 17, GRAPH_OPSET_ML = 3 }; // what we write
 
 MUST_CHECK int graph_new(graph **out, size_t memory_max, err *e);
-void graph_free(graph *g); // NULL is fine
+void graph_free(graph *g);          // NULL is fine
+size_t graph_bytes(const graph *g); // of memory that it takes
 
 // Building. Everything given is copied. Ids are returned; negative is an err_code.
 // Names of inputs are the graph's interface, so one that is taken is ERR_EXISTS; those of constants and computed values

@@ -101,7 +101,10 @@ const schema *model_schema(const model *m)
 
 size_t model_memory(const model *m)
 {
-    return sizeof *m + m->driver->memory_of(m->loaded);
+    size_t blobs = 0; // those in memory; mappings are the kernel's to give up
+    for (size_t i = 0; i < m->package->n_blobs; i++)
+        if (!m->package->blobs[i].mapped) blobs += m->package->blobs[i].content.len;
+    return sizeof *m + blobs + m->driver->memory_of(m->loaded);
 }
 
 bool model_rows_apart(const model *m)

@@ -16,7 +16,8 @@ void model_drop(model *m);   // one less; the last frees it; NULL is fine
 
 const package *model_package(const model *m); // views, valid while the model is held
 const schema *model_schema(const model *m);
-size_t model_memory(const model *m);   // bytes, about
+size_t model_memory(
+    const model *m); // bytes: graph, compiled form and what of the package is in memory, the schema apart
 bool model_rows_apart(const model *m); // whether requests may be merged into one batch
 
 // The scores of a batch made for model_schema(). Everything it takes comes from `a`, out included; there is no other

@@ -17,7 +17,6 @@
 
 enum { SESSIONS_KEPT_MAX = 64, STEPS_MAX = 1 << 16 };
 static const size_t SESSION_MEMORY_MAX = (size_t)2 << 30;
-static const size_t MEMORY_FACTOR = 3; // of a model's file: file, graph, compiled form; measured on forests
 
 typedef struct label {
     const char *name; // a view into the schema
@@ -206,8 +205,9 @@ static bool once_rows_apart(const driver_model *model)
 
 static size_t once_memory_of(const driver_model *model)
 {
-    const package_blob *blob = package_find_blob(((const once *)model)->package, PACKAGE_GRAPH);
-    return sizeof(once) + MEMORY_FACTOR * blob->content.len;
+    const once *m = (const once *)model;
+    size_t compiled = m->program ? row_program_bytes(m->program) : plan_bytes(m->plan);
+    return sizeof *m + graph_bytes(m->graph) + compiled;
 }
 
 // ---- a run
