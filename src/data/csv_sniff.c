@@ -71,23 +71,26 @@ static int decide(csv_layout *out, str text, size_t start, bool whole_file, cons
     csv_dialect d = {.newline = newline_of(text)};
     const char *delimiters = o->delimiter ? &o->delimiter : candidates;
     size_t n = o->delimiter ? 1 : sizeof candidates;
-    look best = {0}, first = {0};
+    look best = {0}, one_column = {0};
     char delimiter = delimiters[0];
-    bool any_left = false;
+    bool past_limit = false;
     for (size_t i = 0; i < n; i++) {
         d.delimiter = delimiters[i];
         look l = look_at(text, d, whole_file, o);
-        if (i == 0) first = l;
-        any_left |= !l.past_limit;
-        if (l.past_limit || !l.complete || l.n_cells < 2) continue;
-        if (best.n_rows && !better(&l, &best)) continue;
+        past_limit |= l.past_limit;
+        if (l.past_limit || !l.complete) continue;
+        if (l.n_cells < 2) {
+            if (!one_column.complete) one_column = l;
+            continue;
+        }
+        if (best.complete && !better(&l, &best)) continue;
         best = l;
         delimiter = d.delimiter;
     }
-    if (!any_left)
+    if (!best.complete && past_limit)
         return err_set(e, ERR_LIMIT, "the first row has more than %zu columns, or a cell of more than %zu bytes",
                        o->columns_max, o->cell_max);
-    if (!best.n_rows) best = first; // one column
+    if (!best.complete) best = one_column;
     if (!best.complete) return 0;
     d.delimiter = delimiter;
     *out = (csv_layout){
@@ -149,7 +152,9 @@ int csv_sniff(csv_layout *out, const source *s, const read_options *o, budget *b
             rc = err_set(e, ERR_FORMAT, "there is nothing in it");
             break;
         }
-        rc = decide(out, (str){text.data + start, text.len - start}, start, len == s->len, o, e);
+        bool whole = len == s->len;
+        rc = decide(out, (str){text.data + start, text.len - start}, start, whole, o, e);
+        if (rc == 0 && whole) rc = err_set(e, ERR_INTERNAL, "its first row is not found");
     }
     mem_free(head);
     budget_give(b, cap);
