@@ -15,6 +15,11 @@ server_options serving_options(void)
     o.body_max = (size_t)settings_integer(SETTING_BODY_MAX);
     o.rows_max = (size_t)settings_integer(SETTING_ROWS_MAX);
     o.connections_max = (size_t)settings_integer(SETTING_CONNECTIONS_MAX);
+    o.header_ms_max = (uint32_t)settings_integer(SETTING_HEADER_MS);
+    o.body_ms_max = (uint32_t)settings_integer(SETTING_BODY_MS);
+    o.write_ms_max = (uint32_t)settings_integer(SETTING_WRITE_MS);
+    o.idle_ms_max = (uint32_t)settings_integer(SETTING_IDLE_MS);
+    o.stop_ms_max = (uint32_t)settings_integer(SETTING_STOP_MS);
     return o;
 }
 

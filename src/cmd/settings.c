@@ -34,11 +34,20 @@ static const setting_row rows[SETTINGS_N] = {
     [SETTING_LOG] = {"log", "SLIPWAY_LOG", "text", 1, 0, log_forms, "form of the log: text or json"},
     [SETTING_LOG_LEVEL] = {"log-level", "SLIPWAY_LOG_LEVEL", "info", 1, 0, log_levels, "least level that is logged"},
     [SETTING_CPU_LEVEL] = {"cpu-level", "SLIPWAY_CPU_LEVEL", "auto", 1, 0, cpu_levels, "instructions kernels may use"},
-    [SETTING_BODY_MAX] = {"body-max", "SLIPWAY_BODY_MAX", "16777216", 1, (int64_t)1 << 32, NULL,
-                          "bytes of a request's body"},
+    [SETTING_BODY_MAX] = {"body-max", "SLIPWAY_BODY_MAX", "16777216", 1, 1 << 30, NULL, "bytes of a request's body"},
     [SETTING_ROWS_MAX] = {"rows-max", "SLIPWAY_ROWS_MAX", "100000", 1, 100000000, NULL, "rows of a request"},
     [SETTING_CONNECTIONS_MAX] = {"connections-max", "SLIPWAY_CONNECTIONS_MAX", "10000", 1, 1000000, NULL,
                                  "open connections"},
+    [SETTING_HEADER_MS] = {"header-ms", "SLIPWAY_HEADER_MS", "10000", 1, 3600000, NULL,
+                           "milliseconds for a request's header to come"},
+    [SETTING_BODY_MS] = {"body-ms", "SLIPWAY_BODY_MS", "60000", 1, 3600000, NULL,
+                         "milliseconds for a request's body to come"},
+    [SETTING_WRITE_MS] = {"write-ms", "SLIPWAY_WRITE_MS", "60000", 1, 3600000, NULL,
+                          "milliseconds for an answer to be taken"},
+    [SETTING_IDLE_MS] = {"idle-ms", "SLIPWAY_IDLE_MS", "75000", 1, 3600000, NULL,
+                         "milliseconds a connection may say nothing between requests"},
+    [SETTING_STOP_MS] = {"stop-ms", "SLIPWAY_STOP_MS", "30000", 0, 3600000, NULL,
+                         "milliseconds a stop waits for requests under way"},
 };
 
 static struct {

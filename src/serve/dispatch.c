@@ -49,7 +49,10 @@ static bool host_is_ours(str host)
         for (size_t i = 0; i < 9; i++) folded[i] = (char)(name.data[i] | 0x20);
         if (memcmp(folded, "localhost", 9) == 0) return true;
     }
-    return str_equal(name, STR("[::1]")) || (name.len > 4 && memcmp(name.data, "127.", 4) == 0);
+    if (str_equal(name, STR("[::1]"))) return true;
+    for (size_t i = 0; i < name.len; i++)
+        if (name.data[i] != '.' && (name.data[i] < '0' || name.data[i] > '9')) return false;
+    return name.len > 4 && memcmp(name.data, "127.", 4) == 0;
 }
 
 static int refuse_body(const route_match *m, const http_parser *p, const char *data, response *r)
