@@ -47,7 +47,7 @@ static int list_sums(buf *sums, const char *snapshot_path, str snapshot, err *e)
     db_query *q;
     sha256_hex_of(snapshot.data, snapshot.len, sum);
     add_line(sums, sum, "registry.db");
-    TRY(db_open(&d, snapshot_path, DB_READ, e));
+    TRY(db_open(&d, snapshot_path, DB_WRITE, e)); // ours, and read only
     int rc = db_start(&q, d, e, "SELECT DISTINCT sha256 FROM version_blobs ORDER BY sha256", "");
     if (rc == 0) {
         str text;

@@ -4,6 +4,7 @@
 #include "registry/db_impl.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <sqlite3.h>
 #include <stdarg.h>
@@ -17,8 +18,9 @@
 
 struct db {
     sqlite3 *handle;
+    sqlite3_stmt *roll_back; // prepared early: there must be a way out also without memory
     char *path;
-    bool set_up;
+    bool write, set_up;
 };
 
 // ---- memory ----
@@ -112,13 +114,34 @@ static int code_of(int extended, int number)
     }
 }
 
-static int fail_with(sqlite3 *handle, const char *path, int rc, err *e)
+// Why no file can be made and filled beside the database: the errno, or 0 if one can. SQLite does not always say: a
+// file that cannot be made it tries to open for reading, and then only knows that it is not there; of its shared memory
+// it only tells that it failed.
+static int probe(const char *path)
+{
+    static const char zeros[32 << 10]; // the size of the shared memory
+    char name[4096];
+    if (snprintf(name, sizeof name, "%s-probe-%ld", path, (long)getpid()) >= (int)sizeof name) return 0;
+    int fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0) return errno;
+    int number = write(fd, zeros, sizeof zeros) < 0 ? errno : 0;
+    if (close(fd) != 0 && number == 0) number = errno;
+    unlink(name);
+    return number;
+}
+
+static int fail_with(sqlite3 *handle, const char *path, bool may_write, int rc, err *e)
 {
     int extended = handle ? sqlite3_extended_errcode(handle) : rc;
     if ((extended & 0xFF) != (rc & 0xFF)) extended = rc;
     int number = 0;
     int primary = extended & 0xFF;
     if (handle && (primary == SQLITE_IOERR || primary == SQLITE_CANTOPEN)) number = sqlite3_system_errno(handle);
+    bool unsaid = (primary == SQLITE_CANTOPEN && number == ENOENT) || (primary == SQLITE_IOERR && number == 0);
+    if (unsaid && extended != SQLITE_IOERR_NOMEM && may_write) {
+        int reason = probe(path);
+        if (reason != 0) number = reason;
+    }
     int code = code_of(extended, number);
     if (code == ERR_BUSY)
         return err_set(e, code, "%s: held by another process for more than %d seconds", path, DB_BUSY_MS / 1000);
@@ -130,7 +153,7 @@ static int fail_with(sqlite3 *handle, const char *path, int rc, err *e)
 
 static int fail(db *d, int rc, err *e)
 {
-    return fail_with(d->handle, d->path, rc, e);
+    return fail_with(d->handle, d->path, d->write, rc, e);
 }
 
 // ---- opening ----
@@ -143,6 +166,7 @@ int db_open(db **out, const char *path, db_mode mode, err *e)
         mem_free(d);
         return err_set(e, ERR_MEMORY, "%s: no memory to open it", path);
     }
+    d->write = mode != DB_READ;
     int flags = mode == DB_READ ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
     if (mode == DB_CREATE) flags |= SQLITE_OPEN_CREATE;
     int rc = sqlite3_open_v2(path, &d->handle, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL);
@@ -153,6 +177,7 @@ int db_open(db **out, const char *path, db_mode mode, err *e)
     // internals.
     if (rc == SQLITE_OK) rc = sqlite3_db_config(d->handle, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
     if (rc == SQLITE_OK) rc = sqlite3_db_config(d->handle, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+    if (rc == SQLITE_OK) rc = sqlite3_prepare_v2(d->handle, "ROLLBACK", -1, &d->roll_back, NULL);
     if (rc != SQLITE_OK) {
         int code = fail(d, rc, e);
         db_close(d);
@@ -177,6 +202,7 @@ void db_close(db *d)
     // Then closing only removes the empty file.
     if (d->handle && !d->set_up && wal_is_empty(d))
         sqlite3_db_config(d->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
+    sqlite3_finalize(d->roll_back);
     sqlite3_close_v2(d->handle);
     mem_free(d->path);
     mem_free(d);
@@ -211,6 +237,7 @@ int db_execute(db *d, const char *sql, err *e)
 
 int db_begin(db *d, bool write, err *e)
 {
+    db_roll_back(d); // one that could not be ended before
     return db_execute(d, write ? "BEGIN IMMEDIATE" : "BEGIN", e);
 }
 
@@ -223,7 +250,9 @@ int db_commit(db *d, err *e)
 
 void db_roll_back(db *d)
 {
-    if (d->handle && !sqlite3_get_autocommit(d->handle)) sqlite3_exec(d->handle, "ROLLBACK", NULL, NULL, NULL);
+    if (!d->roll_back || sqlite3_get_autocommit(d->handle)) return;
+    sqlite3_step(d->roll_back);
+    sqlite3_reset(d->roll_back);
 }
 
 static int bind(sqlite3_stmt *q, int at, char type, va_list *args)
@@ -267,7 +296,7 @@ int db_next(db_query *q, err *e)
     if (rc == SQLITE_ROW) return 1;
     if (rc == SQLITE_DONE) return 0;
     sqlite3 *handle = sqlite3_db_handle(q);
-    return fail_with(handle, sqlite3_db_filename(handle, "main"), rc, e);
+    return fail_with(handle, sqlite3_db_filename(handle, "main"), sqlite3_db_readonly(handle, "main") == 0, rc, e);
 }
 
 void db_end(db_query *q)

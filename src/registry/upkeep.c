@@ -77,6 +77,15 @@ __attribute__((format(printf, 3, 4))) static void say(inspection *s, bool fault,
     if (s->report) s->report(s->context, line);
 }
 
+// Damage shows as an error of whatever met it: then it is a fault like others. What else goes wrong ends the
+// inspection.
+static int as_fault(inspection *s, int rc, const err *why, err *e)
+{
+    if (rc != ERR_CORRUPT) return rc < 0 ? err_set(e, rc, "%s", why->msg) : 0;
+    say(s, true, "%s", why->msg);
+    return 0;
+}
+
 // Every row of a query is a fault, told by its first column.
 static int rows_are_faults(inspection *s, const char *what, const char *sql, err *e)
 {
@@ -217,11 +226,7 @@ static int inspect_blob(inspection *s, const struct blob_sum *b, err *e)
     }
     blob_path(b->sum, path);
     int rc = blob_map(s->r->dir, b->sum, &content, &why);
-    if (rc == ERR_MEMORY) return err_set(e, rc, "%s", why.msg);
-    if (rc < 0) {
-        say(s, true, "%s", why.msg);
-        return 0;
-    }
+    if (rc < 0) return as_fault(s, rc, &why, e);
     sha256_hex_of(content.data, content.len, sum);
     if ((int64_t)content.len != b->size)
         say(s, true, "%s: has %zu bytes, not %" PRId64, path, content.len, b->size);
@@ -247,14 +252,6 @@ static int note_file(void *context, const blob_entry *b, err *e)
         say(s, false, "%s: a temporary file; gc removes it if nobody is writing it", b->path);
     else if (s->n_sums == 0 || !bsearch(b->sha256, s->sums, s->n_sums, sizeof *s->sums, compare_sum))
         say(s, false, "%s: named by no version; gc removes it", b->path);
-    return 0;
-}
-
-// Damage of the database shows as an error of the query that met it: then it is a fault like others.
-static int as_fault(inspection *s, int rc, const err *why, err *e)
-{
-    if (rc != ERR_CORRUPT) return rc < 0 ? err_set(e, rc, "%s", why->msg) : 0;
-    say(s, true, "%s", why->msg);
     return 0;
 }
 
