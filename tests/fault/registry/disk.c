@@ -363,7 +363,7 @@ static int sync_of(int fd, long call)
 {
     struct fd_state *s = watched(fd);
     if (s && must_fail(false)) return -1;
-    int rc = s && skipping ? 0 : (int)syscall(call, fd);
+    int rc = skipping ? 0 : (int)syscall(call, fd);
     if (s && rc == 0 && s->node >= 0) add_event(SYNC, s->node);
     return rc;
 }
@@ -563,6 +563,13 @@ static void put_folder(crash *c, int folder, const char *path, const bool *is_fo
     }
 }
 
+static disk_lie lie;
+
+void disk_set_lie(disk_lie l)
+{
+    lie = l;
+}
+
 void disk_crash(size_t moment, disk_loss loss, rng *r, const char *to)
 {
     crash c = {.loss = loss, .r = r, .moment = moment};
@@ -571,8 +578,10 @@ void disk_crash(size_t moment, disk_loss loss, rng *r, const char *to)
     content room = {0};
     if (!is_folder || !c.synced) stop("no memory");
     for (size_t i = 0; i < moment; i++) {
-        if (events[i].kind == SYNC) c.synced[events[i].node] = i;
-        if (events[i].kind == FOLDER) is_folder[events[i].node] = true;
+        int node = events[i].node;
+        if (events[i].kind == FOLDER) is_folder[node] = true;
+        bool is_lie = lie == (node == 0 || is_folder[node] ? DISK_LIES_ABOUT_FOLDERS : DISK_LIES_ABOUT_FILES);
+        if (events[i].kind == SYNC && !is_lie) c.synced[node] = i;
     }
     for (size_t i = 0; i < moment; i++) {
         kind k = events[i].kind;

@@ -14,7 +14,7 @@
 // watching and forgets the record.
 void disk_watch(const char *root, bool record);
 
-// Syncs of watched files come back at once: tests that crash a simulated disk need not wait for the real one.
+// Syncs come back at once: tests that crash a simulated disk need not wait for the real one.
 void disk_skip_syncs(bool skip);
 
 // The nth call from now on that creates, writes, resizes, syncs or renames fails with `number`; with `sticky` all later
@@ -30,6 +30,11 @@ typedef enum disk_loss {
     DISK_NONE_LOST, // everything arrived (what kill -9 leaves)
     DISK_SOME_LOST, // each write, in any order, arrived whole, in part (whole sectors), or not; names likewise
 } disk_loss;
+
+// A disk that lies: syncs of files, or of folders, are taken for nothing by disk_crash(). To see that a test would
+// notice.
+typedef enum disk_lie { DISK_HONEST, DISK_LIES_ABOUT_FILES, DISK_LIES_ABOUT_FOLDERS } disk_lie;
+void disk_set_lie(disk_lie lie);
 
 // What is found after a power loss at `moment` (events before it happened), put into the absent folder `to`. Made with
 // calls of its own, so it is neither watched nor fails.
