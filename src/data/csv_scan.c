@@ -118,7 +118,7 @@ static bool plain_usable(void)
     return true;
 }
 
-#include "data/csv_scan_level_impl.h"
+#include "data/csv_scan_level.inc"
 
 #if defined(__x86_64__)
 
@@ -154,7 +154,7 @@ static bool avx2_usable(void)
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") && __builtin_cpu_supports("popcnt");
 }
 
-#include "data/csv_scan_level_impl.h"
+#include "data/csv_scan_level.inc"
 
 // ---- AVX-512 with byte compression ----
 
@@ -201,7 +201,7 @@ static bool avx512_usable(void)
            __builtin_cpu_supports("avx512vbmi2") && __builtin_cpu_supports("popcnt");
 }
 
-#include "data/csv_scan_level_impl.h"
+#include "data/csv_scan_level.inc"
 
 #endif
 
