@@ -6,6 +6,7 @@
 #include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/decimal.h"
@@ -322,7 +323,7 @@ const struct argp arguments_split = {.options = split_options_rows, .parser = pa
 
 // ---- training
 
-enum { KEY_RECIPE = KEYS_TRAIN, KEY_MODEL, KEY_SET, KEY_CV };
+enum { KEY_RECIPE = KEYS_TRAIN, KEY_MODEL, KEY_CV };
 
 static const struct argp_option train_options_rows[] = {
     {0, 0, 0, 0, "Training:", 40},
@@ -330,10 +331,26 @@ static const struct argp_option train_options_rows[] = {
     {"recipe", KEY_RECIPE, "NAME", 0,
      "tabular-classification or tabular-regression (default: the one that fits the target)", 40},
     {"model", KEY_MODEL, "FAMILY", 0, "Family of models: forest", 40},
-    {"set", 's', "NAME=VALUE", 0, "Option of the family (n_trees=200, depth_max=5, ...); may be repeated", 40},
+    {"set", 's', "NAME=VALUE", 0,
+     "Option of the family (n_trees=200, depth_max=5, ...); may be repeated; \"--set help\" lists them", 40},
     {"cv", KEY_CV, "FOLDS", 0, "Cross-validate the configuration over all rows too", 40},
     {0},
 };
+
+// What --set takes: the options of every family with ranges and defaults.
+static void print_family_options(void)
+{
+    size_t n_families;
+    const family_row *const *families = family_rows(&n_families);
+    for (size_t f = 0; f < n_families; f++) {
+        printf("%s%s: %s\n", f ? "\n" : "", families[f]->name, families[f]->about);
+        for (size_t i = 0; i < families[f]->n_options; i++) {
+            char range[OPTION_RANGE_SIZE];
+            const option_row *o = &families[f]->options[i];
+            printf("  %-22s %s\n  %-22s (%s)\n", o->name, o->help, "", option_range(o, range));
+        }
+    }
+}
 
 static error_t parse_train(int key, char *value, struct argp_state *state)
 {
@@ -343,8 +360,11 @@ static error_t parse_train(int key, char *value, struct argp_state *state)
     case 't': o->target = value; return 0;
     case KEY_RECIPE: o->recipe = value; return 0;
     case KEY_MODEL: o->family = value; return 0;
-    case KEY_SET:
     case 's':
+        if (strcmp(value, "help") == 0) {
+            print_family_options();
+            exit(0); // as --help does
+        }
         if (o->n_settings == LIST_MAX) arguments_fail(state, "--set: more than %d options", LIST_MAX);
         a->settings[o->n_settings++] = value;
         o->settings = a->settings;
@@ -355,6 +375,35 @@ static error_t parse_train(int key, char *value, struct argp_state *state)
 }
 
 const struct argp arguments_train = {.options = train_options_rows, .parser = parse_train};
+
+const char *option_range(const option_row *o, char text[OPTION_RANGE_SIZE])
+{
+    switch (o->kind) {
+    case OPTION_CHOICE: {
+        size_t at = 0;
+        for (size_t i = 0; o->choices[i] && at < OPTION_RANGE_SIZE; i++)
+            at += (size_t)snprintf(text + at, OPTION_RANGE_SIZE - at, "%s%s", i ? ", " : "", o->choices[i]);
+        if (at < OPTION_RANGE_SIZE)
+            snprintf(text + at, OPTION_RANGE_SIZE - at, "; default %s", o->choices[(size_t)o->fallback]);
+        break;
+    }
+    case OPTION_BOOLEAN:
+        snprintf(text, OPTION_RANGE_SIZE, "true or false; default %s", o->fallback != 0 ? "true" : "false");
+        break;
+    case OPTION_INTEGER:
+        if (o->max >= INT32_MAX)
+            snprintf(text, OPTION_RANGE_SIZE, "from %g; default %g", o->min, o->fallback);
+        else
+            snprintf(text, OPTION_RANGE_SIZE, "%g to %g; default %g", o->min, o->max, o->fallback);
+        break;
+    default:
+        if (o->max >= 1e300)
+            snprintf(text, OPTION_RANGE_SIZE, "from %g; default %g", o->min, o->fallback);
+        else
+            snprintf(text, OPTION_RANGE_SIZE, "%g to %g; default %g", o->min, o->max, o->fallback);
+    }
+    return text;
+}
 
 // ---- after parsing
 

@@ -41,6 +41,10 @@ extern const struct argp arguments_prepare; // --columns --drop --impute ...; in
 extern const struct argp arguments_split;   // --split --test-share --seed ...; input: arguments
 extern const struct argp arguments_train;   // --target --recipe --model --set --cv; input: arguments
 
+// "from 1; default 100", "gini, entropy; default gini": what an option of a family takes.
+enum { OPTION_RANGE_SIZE = 200 };
+const char *option_range(const option_row *o, char text[OPTION_RANGE_SIZE]);
+
 bool arguments_json(void);  // --json was given
 bool arguments_quiet(void); // --quiet was given, or --json: standard output is for the result alone
 

@@ -57,7 +57,7 @@ static int evaluate(const evaluate_input *in, pool *p, arena *a, err *e)
     metrics measured = {0};
     prediction predicted;
     int rc = source_model(&m, in->reference, e);
-    if (rc == 0) rc = read_file(&f, in->shared.training.path, &in->shared.training.read, p, e);
+    if (rc == 0) rc = source_rows(&f, m, in->shared.training.path, &in->shared.training.read, p, e);
     const schema_target *target = rc == 0 ? &model_schema(m)->target : NULL;
     if (rc == 0) rc = truth_of_frame(&t, target, f, e);
     if (rc == 0) rc = model_predict_frame(m, f, t.rows, t.n_rows, &predicted, p, a, e);

@@ -112,6 +112,26 @@ static void print_command(const command *c)
     }
 }
 
+static void print_families(void)
+{
+    size_t n_families;
+    const family_row *const *families = family_rows(&n_families);
+    printf(".SH FAMILIES\nWhat \\fB\\-\\-model\\fR names, with the options that \\fB\\-\\-set\\fR takes.\n");
+    for (size_t f = 0; f < n_families; f++) {
+        printf(".SS %s\n", families[f]->name);
+        print_roff(str_of(families[f]->about));
+        putchar('\n');
+        for (size_t i = 0; i < families[f]->n_options; i++) {
+            char range[OPTION_RANGE_SIZE];
+            printf(".TP\n\\fB%s\\fR\n", families[f]->options[i].name);
+            print_roff(str_of(families[f]->options[i].help));
+            printf(" (");
+            print_roff(str_of(option_range(&families[f]->options[i], range)));
+            printf(")\n");
+        }
+    }
+}
+
 static int run(int argc, char **argv)
 {
     int status = arguments_parse(&argp, argc, argv, NULL);
@@ -129,6 +149,7 @@ static int run(int argc, char **argv)
     printf(".SH \"OPTIONS OF EVERY COMMAND\"\n");
     for (const struct argp_option *o = arguments_general.options; o->name || o->key || o->doc; o++)
         if (o->name) print_roff_option(NULL, o);
+    print_families();
     printf(".SH ENVIRONMENT\n");
     for (int s = 0; s < SETTINGS_N; s++) printf(".TP\n\\fB%s\\fR\n%s\n", setting_variable(s), setting_about(s));
     printf(".SH \"EXIT STATUS\"\n"

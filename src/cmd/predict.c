@@ -147,7 +147,7 @@ static int predict(const predict_input *in, pool *p, arena *a, err *e)
     buf text;
     buf_init(&text, in->shared.training.read.memory_max);
     int rc = source_model(&m, in->reference, e);
-    if (rc == 0) rc = read_file(&f, in->shared.training.path, &in->shared.training.read, p, e);
+    if (rc == 0) rc = source_rows(&f, m, in->shared.training.path, &in->shared.training.read, p, e);
     if (rc == 0) rc = model_predict_frame(m, f, NULL, frame_n_rows(f), &predicted, p, a, e);
     if (rc == 0) {
         const schema_target *target = &model_schema(m)->target;

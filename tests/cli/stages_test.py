@@ -64,6 +64,23 @@ class Stages(ProgramTest):
             self.assertAlmostEqual(sum(shares), 1, places=6)
             self.assertEqual(row["prediction"], names[shares.index(max(shares))])
 
+    def test_labels_of_two_classes_are_the_likelier_one(self):
+        titanic = os.path.join(EXAMPLES, "titanic.csv")
+        self.run_program("train", titanic, "--target", "survived", *SMALL)
+        out = self.run_program("predict", "./titanic.onnx", titanic).stdout
+        rows = list(csv.DictReader(out.splitlines()))
+        self.assertEqual({row["prediction"] for row in rows}, {"0", "1"})
+        for row in rows:
+            shares = [float(row["probability_0"]), float(row["probability_1"])]
+            self.assertAlmostEqual(sum(shares), 1, places=6)
+            self.assertEqual(row["prediction"], str(shares.index(max(shares))))
+
+    def test_predict_reads_columns_as_the_model_was_trained(self):
+        # Whole numbers and one word alone look like another type than in training.
+        self.run_program("train", IRIS, "--target", "species", "-o", "iris.onnx", *SMALL)
+        rows = self.write("one.csv", "sepal_length,sepal_width,petal_length,petal_width,species\n5,3,1,0,setosa\n")
+        self.assertEqual(self.run_json("evaluate", "./iris.onnx", rows)["accuracy"], 1)
+
     def test_predict_reads_json_lines_and_writes_json(self):
         model = self.train()
         rows = self.write("rows.jsonl", '{"sepal_length": 5.1, "sepal_width": 3.5, "petal_length": 1.4, '
