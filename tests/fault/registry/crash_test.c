@@ -2,6 +2,8 @@
 // disk is put together as it may be found after each event, with what was not synced lost, kept, or in any mixture. The
 // registry must open, be whole, and be exactly as after the last acknowledged operation or the one under way.
 // SPDX-License-Identifier: Apache-2.0
+#include <fcntl.h>
+
 #include "base/buf.h"
 #include "base/files.h"
 #include "check.h"
@@ -75,6 +77,27 @@ static void reopen(life *f)
     check_ok(registry_open(&f->r, f->dir, NULL, &e), &e);
 }
 
+// What a process leaves that is killed between the rename of a blob and the sync of its folder.
+static void plant_blob(life *f, int tag)
+{
+    package *p;
+    err e = ERR_NONE;
+    check_ok(sample_package_padded(&p, tag, (size_t)tag * 700, &e), &e);
+    const char *sum = p->blobs[0].sha256;
+    str content = p->blobs[0].content;
+    char folder[4096], from[4200], to[4200];
+    snprintf(folder, sizeof folder, "%s/blobs/%.2s", f->dir, sum);
+    snprintf(from, sizeof from, "%s/.slipway-1-1.tmp", folder);
+    snprintf(to, sizeof to, "%s/%s", folder, sum + 2);
+    check_ok(dir_make(folder, 0700, &e), &e);
+    int fd = open(from, O_WRONLY | O_CREAT | O_EXCL, 0444);
+    check_ok(fd_write_all(fd, content, &e), &e);
+    assert_int_equal(fsync(fd), 0);
+    close(fd);
+    assert_int_equal(rename(from, to), 0);
+    package_free(p);
+}
+
 static void live(life *f)
 {
     int64_t n;
@@ -100,6 +123,7 @@ static void live(life *f)
     reopen(f);
     check_ok(registry_alias_remove(f->r, "m", "staging", &e), &e);
     acknowledged(f);
+    plant_blob(f, 9);
     deploy(f, "m", 9);
     registry_close(f->r);
     f->r = NULL;
