@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/decimal.h"
 #include "base/mem.h"
 #include "base/utf8.h"
 
@@ -121,24 +122,91 @@ int json_parse(json_t **out, str text, err *e)
     return 0;
 }
 
-static int append(const char *text, size_t len, void *context)
+// Reals have the fewest digits that read back as the same number, and always look like reals.
+static void format_real(double value, buf *out)
 {
-    buf *out = context;
-    buf_add(out, text, len);
-    return out->failed ? -1 : 0;
+    char text[DECIMAL_TEXT_SIZE];
+    str digits = {text, decimal_format_f64(value, text)};
+    buf_add_str(out, digits);
+    if (!memchr(text, '.', digits.len) && !memchr(text, 'e', digits.len)) buf_add_text(out, ".0");
+}
+
+static void new_line(bool pretty, size_t depth, buf *out)
+{
+    enum { INDENT = 2 };
+    if (!pretty) return;
+    buf_add_char(out, '\n');
+    for (size_t i = 0; i < depth * INDENT; i++) buf_add_char(out, ' ');
+}
+
+static int compare_texts(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static void format_value(const json_t *value, bool pretty, size_t depth, buf *out);
+
+static void format_object(const json_t *object, bool pretty, size_t depth, buf *out)
+{
+    size_t n = json_object_size(object), i = 0;
+    const char **keys = mem_alloc(n, sizeof *keys);
+    if (!keys) {
+        out->failed = ERR_MEMORY;
+        return;
+    }
+    const char *key;
+    json_t *member_value;
+    json_object_foreach((json_t *)object, key, member_value) keys[i++] = key;
+    qsort(keys, n, sizeof *keys, compare_texts);
+    buf_add_char(out, '{');
+    for (i = 0; i < n; i++) {
+        if (i) buf_add_char(out, ',');
+        new_line(pretty, depth + 1, out);
+        json_quote(out, str_of(keys[i]));
+        buf_add_text(out, pretty ? ": " : ":");
+        format_value(json_object_get(object, keys[i]), pretty, depth + 1, out);
+    }
+    if (n) new_line(pretty, depth, out);
+    buf_add_char(out, '}');
+    mem_free(keys);
+}
+
+static void format_array(const json_t *array, bool pretty, size_t depth, buf *out)
+{
+    size_t n = json_array_size(array);
+    buf_add_char(out, '[');
+    for (size_t i = 0; i < n; i++) {
+        if (i) buf_add_char(out, ',');
+        new_line(pretty, depth + 1, out);
+        format_value(json_array_get(array, i), pretty, depth + 1, out);
+    }
+    if (n) new_line(pretty, depth, out);
+    buf_add_char(out, ']');
+}
+
+static void format_value(const json_t *value, bool pretty, size_t depth, buf *out)
+{
+    switch (json_typeof(value)) {
+    case JSON_OBJECT: format_object(value, pretty, depth, out); return;
+    case JSON_ARRAY: format_array(value, pretty, depth, out); return;
+    case JSON_STRING: json_quote(out, (str){json_string_value(value), json_string_length(value)}); return;
+    case JSON_INTEGER: buf_format(out, "%" JSON_INTEGER_FORMAT, json_integer_value(value)); return;
+    case JSON_REAL: format_real(json_real_value(value), out); return;
+    case JSON_TRUE: buf_add_text(out, "true"); return;
+    case JSON_FALSE: buf_add_text(out, "false"); return;
+    case JSON_NULL: buf_add_text(out, "null"); return;
+    }
 }
 
 int json_format(const json_t *value, bool pretty, buf *out, err *e)
 {
     TRY(buf_check(out, e));
+    if (!value) return err_set(e, ERR_MEMORY, "no memory for writing JSON"); // what a failed json_...() call gave
     size_t before = out->len;
-    size_t flags =
-        JSON_SORT_KEYS | JSON_ENCODE_ANY | JSON_REAL_PRECISION(17) | (pretty ? JSON_INDENT(2) : JSON_COMPACT);
-    if (json_dump_callback(value, append, out, flags) == 0) return 0;
-    out->len = before;
-    TRY(buf_check(out, e));
-    // Left are a NULL value, which a failed json_...() call gave, and memory for sorting the keys.
-    return err_set(e, ERR_MEMORY, "no memory for writing JSON");
+    format_value(value, pretty, 0, out);
+    int rc = buf_check(out, e);
+    if (rc < 0) out->len = before;
+    return rc;
 }
 
 static int member(const json_t *object, const char *key, json_t **out, err *e)

@@ -21,7 +21,7 @@ void json_init(void);
 MUST_CHECK int json_parse(json_t **out, str text, err *e);
 
 // Appends the document with sorted keys, so that equal documents give equal bytes; `pretty` indents by two.
-// Reals are written with 17 digits.
+// Reals have the fewest digits that read back as the same number.
 MUST_CHECK int json_format(const json_t *value, bool pretty, buf *out, err *e);
 
 // Members of an object by type; ERR_FORMAT names the member that is missing or of another type.

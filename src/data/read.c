@@ -27,13 +27,20 @@ const char *read_options_fault(const read_options *o)
     return NULL;
 }
 
+// What was whole in training need not be: people write 30.5 for an age.
+static column_type type_to_read(column_type trained)
+{
+    return trained == COLUMN_INTEGER ? COLUMN_REAL : trained;
+}
+
 int read_types_for(const schema *s, const type_override **types, size_t *n_types, arena *a, err *e)
 {
     size_t n = s->n_inputs + (s->target.name != NULL);
     type_override *all = arena_alloc(a, n, sizeof *all);
     if (!all) return err_set(e, ERR_MEMORY, "no memory for the types of %zu columns", n);
     for (size_t i = 0; i < s->n_inputs; i++)
-        all[i] = (type_override){.column = s->inputs[i].name, .type = s->inputs[i].type, .if_there = true};
+        all[i] =
+            (type_override){.column = s->inputs[i].name, .type = type_to_read(s->inputs[i].type), .if_there = true};
     if (s->target.name)
         all[s->n_inputs] = (type_override){.column = s->target.name, .type = s->target.type, .if_there = true};
     *types = all;

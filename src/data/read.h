@@ -38,7 +38,8 @@ extern const char *const missing_default[]; // NULL-terminated: NA, N/A, NaN, nu
 const char *read_options_fault(const read_options *o); // NULL, or why they make no sense
 
 // Overrides for the schema's inputs (and its target, where the file has it), so that a file is read as the model was
-// trained: *types in the arena, names borrowed from the schema. ERR_MEMORY.
+// trained, but for integer inputs, which take any number: *types in the arena, names borrowed from the schema.
+// ERR_MEMORY.
 MUST_CHECK int read_types_for(const schema *s, const type_override **types, size_t *n_types, arena *a, err *e);
 
 // *out is owned by the caller: frame_free(). The pool may be NULL; its size changes nothing in the result.
