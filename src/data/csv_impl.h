@@ -38,6 +38,16 @@ typedef struct csv_cell {
 // The text between its quotes, with doubled ones halved; false if the quotes are not sound.
 bool csv_unquote(str cell, char *scratch, str *out);
 
+static inline size_t csv_skip_empty_lines(const char *text, size_t start, size_t end, csv_dialect d)
+{
+    while (start < end) {
+        bool pair = d.newline == '\n' && text[start] == '\r' && start + 1 < end && text[start + 1] == '\n';
+        if (!pair && text[start] != d.newline) break;
+        start += pair ? 2 : 1;
+    }
+    return start;
+}
+
 // `careful`: the view has quotes or empty lines. False if the quotes are not sound; then csv_explain() says how.
 static inline __attribute__((always_inline)) bool csv_view_cell(const csv_view *v, size_t row, size_t index,
                                                                 bool careful, csv_cell *out)
@@ -45,8 +55,7 @@ static inline __attribute__((always_inline)) bool csv_view_cell(const csv_view *
     size_t at = row * v->n_columns + index;
     size_t start = at ? (size_t)v->ends[at - 1] + 1 : 0, end = v->ends[at];
     const char *text = v->text.data;
-    if (careful && index == 0)
-        while (start < end && (text[start] == '\r' || text[start] == '\n')) start++; // empty lines
+    if (careful && index == 0) start = csv_skip_empty_lines(text, start, end, v->dialect);
     if (index == v->n_columns - 1 && v->dialect.newline == '\n' && end > start && text[end - 1] == '\r') end--;
     *out = (csv_cell){.text = {text + start, end - start}};
     if (!careful || start == end || text[start] != '"') return true;

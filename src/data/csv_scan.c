@@ -233,8 +233,7 @@ csv_state csv_step(csv_state state, char c, csv_dialect d, bool *bad)
     case CSV_CELL_START: return c == '"' ? CSV_QUOTED : CSV_UNQUOTED;
     case CSV_CLOSED:
         if (c == '"') return CSV_QUOTED;
-        if (c == '\r') return CSV_CLOSED;
-        *bad = true;
+        *bad |= c != '\r'; // that may be half a newline; if not, taking the quotes off fails
         return CSV_UNQUOTED;
     default: return CSV_UNQUOTED;
     }

@@ -435,11 +435,12 @@ static int read_lines(reader *r, size_t part, size_t index, err *e)
 {
     worker *w = &r->workers[index];
     size_t len = r->stops[part] - r->starts[part];
-    if (len > LINE_BYTES_MAX) return err_set(e, ERR_LIMIT, "a line of more than %d bytes", LINE_BYTES_MAX);
+    size_t first_row = r->filling ? r->parts[part].first_row : 0, n_rows = 0;
+    if (len > LINE_BYTES_MAX) // only the first line of a part can make it that long
+        return err_set_at(e, ERR_LIMIT, (int64_t)first_row + 1, "a line of more than %d bytes", LINE_BYTES_MAX);
     TRY(worker_reserve(r, w, len, e));
     str text;
     TRY(source_view(r->source, r->starts[part], len, w->buffer, &text, e));
-    size_t first_row = r->filling ? r->parts[part].first_row : 0, n_rows = 0;
     if (r->filling) fill_missing(r, first_row, r->parts[part].n_rows);
     for (size_t at = 0; at < len;) {
         const char *newline = memchr(text.data + at, '\n', len - at);

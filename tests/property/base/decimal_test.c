@@ -14,7 +14,7 @@
 
 #include "base/rng.h"
 
-enum { N_BITS = 300000, N_TEXTS = 300000 };
+enum { N_BITS = 100000, N_TEXTS = 100000 };
 
 static uint64_t seed = 1;
 
