@@ -3,6 +3,7 @@
 // must have its 95 % interval above -0.005. make.py wrote what scikit-learn got right.
 //   reference_test                 iris, breast cancer, titanic; titanic with missing values, and regression
 //   reference_test DIAMONDS.csv    diamonds
+// Threads: no
 // SPDX-License-Identifier: Apache-2.0
 #include "check.h"
 
