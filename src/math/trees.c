@@ -245,30 +245,45 @@ void trees_run_f64(const trees *t, const double *x, size_t n_rows, size_t stride
 
 // Flattened ---------------------------------------------------------------------------------------------------------
 
-// LANES walks at once: each step of one waits for memory, so they hide each other's waiting. Lanes start at at[] and
-// read rows[]; they end in leaves.
-#define DEFINE_DESCEND(name, node_t, mask, is_mixed)                                                                 \
-    static inline void name(const node_t *nodes, const float *const rows[LANES], uint32_t at[LANES], uint32_t depth) \
-    {                                                                                                                \
-        for (uint32_t d = 0; d < depth; d++) {                                                                       \
-            uint32_t moved = 0;                                                                                      \
-            for (int l = 0; l < LANES; l++) {                                                                        \
-                const node_t n = nodes[at[l]];                                                                       \
-                const float v = rows[l][n.feature & (mask)];                                                         \
-                uint32_t second = v <= n.value;                                                                      \
-                if (is_mixed) second |= (uint32_t)(v != v) & (uint32_t)((n.feature & ~(mask)) != 0);                 \
-                at[l] += n.child + second;                                                                           \
-                moved |= n.child;                                                                                    \
-            }                                                                                                        \
-            if (d >= DEPTH_UNCHECKED && !moved) break;                                                               \
-        }                                                                                                            \
+// One step of all lanes. Where they stand is in variables of the caller's, which the compiler can keep in registers; in
+// an array that somebody else sees, every step would be stored.
+#define STEP_LANES(here, x_of, mask, is_mixed, note)                                                \
+    for (int l = 0; l < LANES; l++) {                                                               \
+        const float v = (x_of)[here[l]->feature & (mask)];                                          \
+        uint32_t second = v <= here[l]->value;                                                      \
+        const uint32_t child = here[l]->child;                                                      \
+        if (is_mixed) second |= (uint32_t)(v != v) & (uint32_t)((here[l]->feature & ~(mask)) != 0); \
+        here[l] += child + second;                                                                  \
+        note;                                                                                       \
     }
-DEFINE_DESCEND(descend_narrow, narrow, 0xFFFFu, false)
-DEFINE_DESCEND(descend_narrow_mixed, narrow, 0x7FFFu, true)
-DEFINE_DESCEND(descend_wide, wide, 0xFFFFFFFFu, false)
-DEFINE_DESCEND(descend_wide_mixed, wide, 0x7FFFFFFFu, true)
 
-static void descend(const trees *t, const float *const rows[LANES], uint32_t at[LANES], uint32_t depth)
+// LANES walks at once: each step of one waits for memory, so they hide each other's waiting. Lanes start at at[] and
+// read x_of, which may name the lane `l`; they end in leaves, where further steps change nothing.
+#define DEFINE_DESCEND(name, node_t, mask, is_mixed, x_t, x_of)                                  \
+    static inline void name(const node_t *nodes, x_t x, uint32_t at[LANES], uint32_t depth)      \
+    {                                                                                            \
+        const node_t *here[LANES];                                                               \
+        uint32_t moved = 1;                                                                      \
+        for (int l = 0; l < LANES; l++) here[l] = nodes + at[l];                                 \
+        uint32_t unchecked = depth < DEPTH_UNCHECKED ? depth : DEPTH_UNCHECKED;                  \
+        for (uint32_t d = 0; d < unchecked; d++) STEP_LANES(here, x_of, mask, is_mixed, (void)0) \
+        for (uint32_t d = unchecked; d < depth && moved; d++) {                                  \
+            moved = 0;                                                                           \
+            STEP_LANES(here, x_of, mask, is_mixed, moved |= child)                               \
+        }                                                                                        \
+        for (int l = 0; l < LANES; l++) at[l] = (uint32_t)(here[l] - nodes);                     \
+    }
+typedef const float *const *lane_rows;
+DEFINE_DESCEND(descend_narrow, narrow, 0xFFFFu, false, lane_rows, x[l])
+DEFINE_DESCEND(descend_narrow_mixed, narrow, 0x7FFFu, true, lane_rows, x[l])
+DEFINE_DESCEND(descend_wide, wide, 0xFFFFFFFFu, false, lane_rows, x[l])
+DEFINE_DESCEND(descend_wide_mixed, wide, 0x7FFFFFFFu, true, lane_rows, x[l])
+DEFINE_DESCEND(descend_narrow_row, narrow, 0xFFFFu, false, const float *, x)
+DEFINE_DESCEND(descend_narrow_row_mixed, narrow, 0x7FFFu, true, const float *, x)
+DEFINE_DESCEND(descend_wide_row, wide, 0xFFFFFFFFu, false, const float *, x)
+DEFINE_DESCEND(descend_wide_row_mixed, wide, 0x7FFFFFFFu, true, const float *, x)
+
+static void descend(const trees *t, lane_rows rows, uint32_t at[LANES], uint32_t depth)
 {
     if (t->narrow_nodes) {
         if (t->mixed)
@@ -280,6 +295,21 @@ static void descend(const trees *t, const float *const rows[LANES], uint32_t at[
             descend_wide_mixed(t->wide_nodes, rows, at, depth);
         else
             descend_wide(t->wide_nodes, rows, at, depth);
+    }
+}
+
+static void descend_row(const trees *t, const float *x, uint32_t at[LANES], uint32_t depth)
+{
+    if (t->narrow_nodes) {
+        if (t->mixed)
+            descend_narrow_row_mixed(t->narrow_nodes, x, at, depth);
+        else
+            descend_narrow_row(t->narrow_nodes, x, at, depth);
+    } else {
+        if (t->mixed)
+            descend_wide_row_mixed(t->wide_nodes, x, at, depth);
+        else
+            descend_wide_row(t->wide_nodes, x, at, depth);
     }
 }
 
@@ -295,11 +325,23 @@ static inline void add_leaf(const trees *t, uint32_t leaf, float *s)
     }
 }
 
+// The leaves of one row's trees, in their order.
+static inline void add_leaves(const trees *t, const uint32_t *leaves, size_t n, float *s)
+{
+    if (t->n_uniform == 1) {
+        const float *weights = t->leaf_weights;
+        const uint32_t *leaf_rows = t->leaf_rows;
+        float sum = s[t->uniform_scores[0]];
+        for (size_t l = 0; l < n; l++) sum += weights[leaf_rows[leaves[l]]];
+        s[t->uniform_scores[0]] = sum;
+        return;
+    }
+    for (size_t l = 0; l < n; l++) add_leaf(t, leaves[l], s);
+}
+
 // One row: LANES trees at once, their leaves added in order.
 static void score_row(const trees *t, const float *x, float *s)
 {
-    const float *rows[LANES];
-    for (int l = 0; l < LANES; l++) rows[l] = x;
     for (size_t first = 0; first < t->n_trees; first += LANES) {
         uint32_t at[LANES], depth = 0;
         size_t n = t->n_trees - first < LANES ? t->n_trees - first : LANES;
@@ -308,8 +350,8 @@ static void score_row(const trees *t, const float *x, float *s)
             at[l] = t->roots[tree];
             if (t->depths[tree] > depth) depth = t->depths[tree];
         }
-        descend(t, rows, at, depth);
-        for (size_t l = 0; l < n; l++) add_leaf(t, at[l], s);
+        descend_row(t, x, at, depth);
+        add_leaves(t, at, n, s);
     }
 }
 
