@@ -89,6 +89,14 @@ static void set_phase(connection *c, phase p)
 
 // Opening and closing.
 
+// Those of the connection that is being served.
+static void drop_answers(loop *l)
+{
+    l->out.len = l->out_from;
+    l->out.failed = 0;
+    if (l->out.len == 0 && l->out.cap > KEPT_BYTES) buf_clear(&l->out);
+}
+
 void connection_close(connection *c)
 {
     loop *l = c->home;
@@ -102,6 +110,7 @@ void connection_close(connection *c)
     c->before->after = c->after;
     c->after->before = c->before;
     close(c->fd);
+    drop_answers(l);
     l->n_connections--;
     atomic_fetch_sub_explicit(&l->shared->n_connections, 1, memory_order_relaxed);
     counter_add(&l->meters.closed, 1);
@@ -164,55 +173,103 @@ static char *put_status(char *to, int status)
     return PUT(to, "\r\n");
 }
 
-// Sends l->out and then `tail`; what does not go is kept. False: the connection is closed.
-static bool send_all(connection *c, buf *tail)
+// Keeps what a socket did not take. False: no room; the connection is closed.
+static bool keep_unsent(connection *c, const char *data, size_t len)
 {
     loop *l = c->home;
-    struct iovec parts[2] = {{.iov_base = l->out.data, .iov_len = l->out.len}};
-    struct msghdr message = {.msg_iov = parts, .msg_iovlen = 1};
-    size_t total = l->out.len;
-    if (tail) {
-        parts[1] = (struct iovec){.iov_base = tail->data, .iov_len = tail->len};
-        message.msg_iovlen = 2;
-        total += tail->len;
+    if (len == 0) return true;
+    char *to = room(l, &c->out, len);
+    if (!to) {
+        connection_close(c);
+        return false;
     }
-    if (total == 0) return true;
+    memcpy(to, data, len);
+    c->out.len += len;
+    set_phase(c, PHASE_WRITE);
+    return true;
+}
+
+// The large body goes along as it is, past its first `sent` bytes.
+static void keep_body(connection *c, buf *body, size_t sent)
+{
+    loop *l = c->home;
+    give_buffer(l, &c->out);
+    c->out = *body;
+    c->out_at = sent;
+    l->buffered += c->out.cap;
+    *body = (buf){.ceiling = body->ceiling};
+    set_phase(c, PHASE_WRITE);
+}
+
+// Bytes that went; negative: none ever will.
+static ssize_t send_once(connection *c, const char *data, size_t len)
+{
+    ssize_t n;
+    do n = send(c->fd, data, len, MSG_NOSIGNAL);
+    while (n < 0 && errno == EINTR);
+    if (n < 0) return errno == EAGAIN ? 0 : -1;
+    counter_add(&c->home->meters.sent_bytes, (uint64_t)n);
+    return n;
+}
+
+// Sends the answers in l->out; what does not go is kept. False: the connection is closed.
+static bool send_answers(connection *c)
+{
+    loop *l = c->home;
+    const char *data = l->out.data + l->out_from;
+    size_t len = l->out.len - l->out_from;
+    if (len == 0) return true;
+    ssize_t n = send_once(c, data, len);
+    if (n < 0) {
+        connection_close(c);
+        return false;
+    }
+    bool open = keep_unsent(c, data + n, len - (size_t)n);
+    drop_answers(l);
+    return open;
+}
+
+// The same with a large body behind them, which is not copied. False: the connection is closed.
+static bool send_with_body(connection *c, buf *body)
+{
+    loop *l = c->home;
+    char *data = l->out.data + l->out_from;
+    size_t len = l->out.len - l->out_from;
+    struct iovec parts[2] = {{.iov_base = data, .iov_len = len}, {.iov_base = body->data, .iov_len = body->len}};
+    struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
     ssize_t n;
     do n = sendmsg(c->fd, &message, MSG_NOSIGNAL);
     while (n < 0 && errno == EINTR);
     if (n < 0 && errno != EAGAIN) {
-        buf_reset(&l->out);
         connection_close(c);
         return false;
     }
     size_t sent = n < 0 ? 0 : (size_t)n;
     counter_add(&l->meters.sent_bytes, sent);
-    bool ok = true;
-    if (sent < total && tail && sent >= l->out.len &&
-        tail->len > SPARE_BUFFER_BYTES) { // the large body goes along as it is
-        give_buffer(l, &c->out);
-        c->out_at = sent - l->out.len;
-        c->out = *tail;
-        l->buffered += c->out.cap;
-        *tail = (buf){.ceiling = tail->ceiling};
-    } else if (sent < total) {
-        char *to = room(l, &c->out, total - sent);
-        ok = to != NULL;
-        for (int i = 0; ok && i < (int)message.msg_iovlen; i++) {
-            size_t skip = sent < parts[i].iov_len ? sent : parts[i].iov_len;
-            to = put(to, (char *)parts[i].iov_base + skip, parts[i].iov_len - skip);
-            c->out.len += parts[i].iov_len - skip;
-            sent -= skip;
-        }
+    bool open = true;
+    if (sent >= len && sent < len + body->len)
+        keep_body(c, body, sent - len);
+    else if (sent < len)
+        open = keep_unsent(c, data + sent, len - sent) && keep_unsent(c, body->data, body->len);
+    drop_answers(l);
+    return open;
+}
+
+void connection_send_deferred(loop *l)
+{
+    for (size_t i = 0; i < l->n_deferred; i++) {
+        deferred *d = &l->deferred[i];
+        const char *data = l->out.data + d->from;
+        l->out_from = l->out.len; // closing one of them drops nothing of the others
+        ssize_t n = send_once(d->connection, data, d->len);
+        if (n < 0)
+            connection_close(d->connection);
+        else
+            (void)keep_unsent(d->connection, data + n, d->len - (size_t)n);
     }
-    buf_reset(&l->out);
-    if (l->out.cap > KEPT_BYTES) buf_clear(&l->out);
-    if (!ok) {
-        connection_close(c);
-        return false;
-    }
-    if (c->out.len > 0) set_phase(c, PHASE_WRITE);
-    return true;
+    l->n_deferred = 0;
+    l->out_from = 0;
+    drop_answers(l);
 }
 
 // What was kept. False: not all of it went, or the connection is closed.
@@ -220,14 +277,9 @@ static bool send_kept(connection *c)
 {
     loop *l = c->home;
     while (c->out_at < c->out.len) {
-        ssize_t n = send(c->fd, c->out.data + c->out_at, c->out.len - c->out_at, MSG_NOSIGNAL);
-        if (n < 0 && errno == EINTR) continue;
-        if (n < 0 && errno == EAGAIN) return false;
-        if (n < 0) {
-            connection_close(c);
-            return false;
-        }
-        counter_add(&l->meters.sent_bytes, (uint64_t)n);
+        ssize_t n = send_once(c, c->out.data + c->out_at, c->out.len - c->out_at);
+        if (n < 0) connection_close(c);
+        if (n <= 0) return false;
         c->out_at += (size_t)n;
     }
     give_buffer(l, &c->out);
@@ -269,7 +321,7 @@ static bool answer(connection *c, const response *r, buf *body, bool head_only)
     l->out.len += (size_t)(to - start);
     if (without_body || head_only || body->len == 0) return true;
     if (body->len > BODY_INLINE_BYTES) {
-        bool open = send_all(c, body);
+        bool open = send_with_body(c, body);
         if (body->cap > KEPT_BYTES) buf_clear(body);
         return open;
     }
@@ -443,7 +495,7 @@ static bool serve_bytes(connection *c, char *data, size_t len, bool own, size_t 
     loop *l = c->home;
     size_t at = 0;
     c->starved = false;
-    while (!c->job && l->out.len < OUT_BATCH_BYTES && c->out.len == 0 && c->turn > 0) {
+    while (!c->job && l->out.len - l->out_from < OUT_BATCH_BYTES && c->out.len == 0 && c->turn > 0) {
         if (at == len) break;
         http_step step = http_parse(&c->parser, data + at, len - at, &l->shared->limits);
         if (step == STEP_HEAD) {
@@ -516,8 +568,16 @@ static bool read_some(connection *c)
         if (c->in.cap - c->in.len > most && most < SCRATCH_BYTES) most = c->in.cap - c->in.len;
     }
     ssize_t n;
-    do n = recv(c->fd, to, most, 0);
-    while (n < 0 && errno == EINTR);
+    if (c->early) {
+        own = false;
+        to = (char *)(uintptr_t)c->early;
+        n = c->early_len;
+        most = EARLY_BYTES;
+        c->early = NULL;
+    } else {
+        do n = recv(c->fd, to, most, 0);
+        while (n < 0 && errno == EINTR);
+    }
     if (n < 0) {
         c->readable = false;
         if (errno == EAGAIN) return true;
@@ -538,7 +598,7 @@ static bool read_some(connection *c)
     }
     size_t used;
     if (!serve_bytes(c, to, (size_t)n, false, &used)) return false;
-    return keep_rest(c, to + used, (size_t)n - used) && send_all(c, NULL);
+    return keep_rest(c, to + used, (size_t)n - used);
 }
 
 static bool serve_own(connection *c)
@@ -550,7 +610,7 @@ static bool serve_own(connection *c)
         give_buffer(c->home, &c->in);
         c->in_at = 0;
     }
-    return send_all(c, NULL);
+    return true;
 }
 
 // Nothing to do until the next event.
@@ -567,10 +627,41 @@ static void rest(connection *c)
         set_phase(c, PHASE_IDLE);
 }
 
+void connection_read_early(connection *c, char *to)
+{
+    if (c->in.len > 0 || c->out.len > 0 || c->closing || c->job || c->again || c->phase == PHASE_LINGER) return;
+    ssize_t n = recv(c->fd, to, EARLY_BYTES, 0);
+    if (n < 0) return; // told again when its turn comes
+    c->early = to;
+    c->early_len = (uint32_t)n;
+}
+
+// Whether its answers may leave with those of others: nothing else is to be done before the next event.
+static bool may_defer(const connection *c)
+{
+    const loop *l = c->home;
+    return l->defers && l->n_deferred < DEFERRED_MAX && c->out.len == 0 && !c->closing && !c->job && !c->readable &&
+           !c->ended && (c->in.len == c->in_at || c->starved);
+}
+
+static void defer(connection *c)
+{
+    loop *l = c->home;
+    l->deferred[l->n_deferred++] = (deferred){.connection = c, .from = l->out_from, .len = l->out.len - l->out_from};
+    loop_begin(l);
+}
+
 void connection_drive(connection *c)
 {
+    loop *l = c->home;
     c->turn = TURN_REQUESTS;
     for (;;) {
+        if (l->out.len > l->out_from) {
+            if (may_defer(c))
+                defer(c);
+            else if (!send_answers(c))
+                return;
+        }
         if (c->phase == PHASE_LINGER) {
             drop_input(c);
             return;
@@ -611,7 +702,7 @@ void connection_answered(connection *c, job *j)
     bool open = answer(c, &j->response, &j->body, j->request.method == HTTP_HEAD);
     count(c, j->match.index, j->response.status, j->start_ns);
     give_job(l, j);
-    if (!open || !send_all(c, NULL)) return;
+    if (!open || !send_answers(c)) return;
     c->in_at += c->parser.total;
     bool blocked = c->out.len > 0;
     http_parser_init(&c->parser);
@@ -636,7 +727,7 @@ void connection_expired(connection *c)
         connection_close(c);
         return;
     }
-    if (answer_fault(c, 408, "timeout", "The request did not come in time") && send_all(c, NULL)) connection_drive(c);
+    if (answer_fault(c, 408, "timeout", "The request did not come in time") && send_answers(c)) connection_drive(c);
 }
 
 void connection_stop(connection *c)
@@ -688,8 +779,9 @@ void connection_open(loop *l, int fd, bool refuse)
     atomic_fetch_add_explicit(&l->shared->n_connections, 1, memory_order_relaxed);
     counter_add(&l->meters.accepted, 1);
     set_phase(c, PHASE_HEAD);
+    loop_begin(l);
     if (l->stopping) connection_stop(c);
     if (!refuse) return;
     counter_add(&l->meters.refused, 1);
-    if (answer_fault(c, 503, "connections", "There are too many connections just now") && send_all(c, NULL)) linger(c);
+    if (answer_fault(c, 503, "connections", "There are too many connections just now") && send_answers(c)) linger(c);
 }

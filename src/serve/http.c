@@ -259,6 +259,35 @@ static int find_field(str name)
     }
 }
 
+// The field of a line whose name is written the way most clients write it, which needs no look at each letter; -1 if it
+// is not. *len: of the name.
+static int guess_field(str line, size_t *len)
+{
+#define STARTS(name) (line.len >= sizeof(name) - 1 && memcmp(line.data, name, sizeof(name) - 1) == 0)
+#define GUESS(name, field) \
+    if (STARTS(name)) return *len = sizeof(name) - 2, field
+    switch (line.len > 0 ? line.data[0] : 0) {
+    case 'H': GUESS("Host:", FIELD_HOST); break;
+    case 'h': GUESS("host:", FIELD_HOST); break;
+    case 'C':
+        GUESS("Content-Type:", FIELD_CONTENT_TYPE);
+        GUESS("Content-Length:", FIELD_CONTENT_LENGTH);
+        GUESS("Connection:", FIELD_CONNECTION);
+        break;
+    case 'c':
+        GUESS("content-type:", FIELD_CONTENT_TYPE);
+        GUESS("content-length:", FIELD_CONTENT_LENGTH);
+        GUESS("connection:", FIELD_CONNECTION);
+        break;
+    case 'A': GUESS("Accept:", FIELD_ACCEPT); break;
+    case 'a': GUESS("accept:", FIELD_ACCEPT); break;
+    default: break;
+    }
+    return -1;
+#undef GUESS
+#undef STARTS
+}
+
 static bool value_is_sound(str value)
 {
     size_t i = 0;
@@ -329,16 +358,19 @@ static http_step take_field(http_parser *p, const char *data, int field, str val
     }
 }
 
-// Splits a header or trailer line; false and a refusal if it is not one.
-static bool split_field(http_parser *p, str line, str *name, str *value)
+// Splits a header or trailer line (*field: -1 if nobody here reads it); false and a refusal if it is not one.
+static bool split_field(http_parser *p, str line, int *field, str *value)
 {
     size_t len = 0;
-    while (len < line.len && is(line.data[len], TOKEN)) len++;
-    if (len == 0 || len == line.len || line.data[len] != ':') {
-        refuse(p, 400, "A header line does not start with a name and a colon");
-        return false;
+    *field = guess_field(line, &len);
+    if (*field < 0) {
+        while (len < line.len && is(line.data[len], TOKEN)) len++;
+        if (len == 0 || len == line.len || line.data[len] != ':') {
+            refuse(p, 400, "A header line does not start with a name and a colon");
+            return false;
+        }
+        *field = find_field((str){line.data, len});
     }
-    *name = (str){line.data, len};
     *value = trim((str){line.data + len + 1, line.len - len - 1});
     if (!value_is_sound(*value)) {
         refuse(p, 400, "A header value holds a control character");
@@ -349,9 +381,9 @@ static bool split_field(http_parser *p, str line, str *name, str *value)
 
 static http_step parse_field_line(http_parser *p, const char *data, str line)
 {
-    str name, value;
-    if (!split_field(p, line, &name, &value)) return STEP_BAD;
-    int field = find_field(name);
+    int field;
+    str value;
+    if (!split_field(p, line, &field, &value)) return STEP_BAD;
     if (field < 0) return STEP_MORE;
     uint32_t bit = 1u << field;
     if (p->seen & bit) {
@@ -455,7 +487,8 @@ static void take_chunk_data(http_parser *p, char *data, size_t len)
 
 static http_step parse_trailer(http_parser *p, str line)
 {
-    str name, value;
+    int field;
+    str value;
     if (line.len == 0) {
         p->state = DONE;
         p->total = p->at;
@@ -464,7 +497,7 @@ static http_step parse_trailer(http_parser *p, str line)
     if (++p->n_fields > HTTP_FIELDS_MAX) return refuse(p, 431, "Too many trailer lines");
     p->chunk_extra += line.len;
     if (p->chunk_extra > HTTP_CHUNK_EXTRA_MAX) return refuse(p, 431, "The trailers are too large");
-    if (!split_field(p, line, &name, &value)) return STEP_BAD;
+    if (!split_field(p, line, &field, &value)) return STEP_BAD;
     return STEP_MORE;
 }
 

@@ -56,8 +56,9 @@ int loop_new(loop **out, common *shared, size_t index, int listen_fd, err *e)
     l->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     l->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     l->scratch = mem_alloc(SCRATCH_BYTES, 1);
+    l->early = mem_alloc(EARLY_MAX, EARLY_BYTES);
     int rc = l->epoll_fd < 0 || l->wake_fd < 0 ? err_set_errno(e, "an event loop")
-             : !l->scratch                     ? err_set(e, ERR_MEMORY, "no memory for an event loop")
+             : !l->scratch || !l->early        ? err_set(e, ERR_MEMORY, "no memory for an event loop")
                                                : 0;
     if (rc == 0) rc = watch(l, l->listen_fd, EPOLLIN | EPOLLET, &listen_mark, e);
     if (rc == 0) rc = watch(l, l->wake_fd, EPOLLIN, &wake_mark, e);
@@ -108,6 +109,7 @@ void loop_free(loop *l)
     buf_clear(&l->body);
     buf_clear(&l->out);
     mem_free(l->scratch);
+    mem_free(l->early);
     if (l->listen_fd >= 0) close(l->listen_fd);
     if (l->epoll_fd >= 0) close(l->epoll_fd);
     if (l->wake_fd >= 0) close(l->wake_fd);
@@ -191,6 +193,14 @@ static void accept_some(loop *l)
     }
 }
 
+// Answers of connections that have nothing more to do leave together: the code of sending and that of answering do not
+// drive each other out of the caches. It was worth a tenth of the time of a request.
+static void end_turn(loop *l)
+{
+    connection_send_deferred(l);
+    l->defers = false;
+}
+
 static void stop(loop *l)
 {
     l->stopping = true;
@@ -202,6 +212,7 @@ static void stop(loop *l)
     l->accept_wait_ms = -1;
     for (connection *c = l->all.after, *after; c != &l->all; c = after) {
         after = c->after;
+        loop_begin(l);
         connection_stop(c);
     }
 }
@@ -214,6 +225,7 @@ static void take_done(loop *l)
     pthread_mutex_unlock(&l->done_lock);
     for (job *next; j; j = next) {
         next = j->next;
+        loop_begin(l);
         connection_answered(j->connection, j);
     }
 }
@@ -245,6 +257,7 @@ static void take_event(loop *l, const struct epoll_event *event)
     }
     if (event->data.ptr == &wake_mark) return; // after all others, see run_once()
     connection *c = event->data.ptr;
+    loop_begin(l);
     if (event->events & (EPOLLERR | EPOLLHUP)) {
         connection_close(c);
         return;
@@ -254,6 +267,16 @@ static void take_event(loop *l, const struct epoll_event *event)
     connection_drive(c);
 }
 
+static void read_early(loop *l, const struct epoll_event *events, int n)
+{
+    for (int i = 0; i < n && i < EARLY_MAX; i++) {
+        void *mark = events[i].data.ptr;
+        if (mark != &listen_mark && mark != &wake_mark &&
+            (events[i].events & (EPOLLIN | EPOLLERR | EPOLLHUP)) == EPOLLIN)
+            connection_read_early(mark, l->early + i * EARLY_BYTES);
+    }
+}
+
 static void give_turns(loop *l)
 {
     connection *c = l->again;
@@ -261,6 +284,7 @@ static void give_turns(loop *l)
     for (connection *next; c; c = next) {
         next = c->next_again;
         c->again = false;
+        loop_begin(l);
         connection_drive(c);
     }
 }
@@ -286,12 +310,21 @@ static void run_once(loop *l)
     bool accepting = l->accept_wait_ms >= 0;
     // An event closes at most its own connection, and the new ones that reuse its memory have no event in this batch.
     // Whatever may close others comes after.
-    for (int i = 0; i < n; i++) take_event(l, &events[i]);
+    l->defers = true;
+    for (int i = 0; i < n; i++) {
+        if (l->n_deferred == DEFERRED_MAX || l->out.len > DEFERRED_BYTES) connection_send_deferred(l);
+        if (i % EARLY_MAX == 0) read_early(l, events + i, n - i);
+        take_event(l, &events[i]);
+    }
+    end_turn(l);
     for (int i = 0; i < n; i++)
         if (events[i].data.ptr == &wake_mark) take_wake(l);
     if (accepting && l->listen_fd >= 0) accept_some(l);
     give_turns(l);
-    for (wheel_entry *t; (t = wheel_expired(&l->timers, l->now_ns));) connection_expired((connection *)t);
+    for (wheel_entry *t; (t = wheel_expired(&l->timers, l->now_ns));) {
+        loop_begin(l);
+        connection_expired((connection *)t);
+    }
 }
 
 void loop_run(loop *l)

@@ -22,11 +22,21 @@ enum {
     LINGER_MS = 2000,              // how long a closed connection's peer may still send
     STOP_IDLE_MS = 1000,           // while stopping: how long a fresh connection may take to say something
     JOBS_QUEUED_MAX = 1024,
+    EARLY_MAX = 32, // connections that are read before the first of them is answered
+    EARLY_BYTES = 2048,
+    DEFERRED_MAX = 256, // answers that leave together at the end of a turn
+    DEFERRED_BYTES = 128 << 10,
     ACCEPT_RETRY_MS = 50, // when there were too many connections, or no descriptors
 };
 
 typedef struct loop loop;
 typedef struct connection connection;
+
+// An answer in the loop's `out` that leaves at the end of the turn.
+typedef struct deferred {
+    connection *connection;
+    size_t from, len;
+} deferred;
 
 // What its deadline is for.
 typedef enum phase { PHASE_NONE, PHASE_HEAD, PHASE_BODY, PHASE_IDLE, PHASE_WRITE, PHASE_WORK, PHASE_LINGER } phase;
@@ -71,6 +81,8 @@ struct connection {
     buf out; // from out_at on: what could not be sent at once
     size_t out_at;
     job *job;
+    const char *early; // read already, or NULL
+    uint32_t early_len;
     connection *next_again;
 };
 
@@ -114,8 +126,13 @@ struct loop {
     meters meters;
     arena memory; // of the request that is answered inline
     buf body;     // its body
-    buf out;      // answers of this turn
+    buf out;      // answers: deferred ones, and from out_from on those of the connection that is being served
+    size_t out_from;
+    bool defers; // in the midst of a turn: what has nothing more to do may send later
+    deferred deferred[DEFERRED_MAX];
+    size_t n_deferred;
     char *scratch;
+    char *early;   // (EARLY_MAX, EARLY_BYTES)
     char date[64]; // "Date: ...\r\n"
     size_t date_len;
     uint64_t date_s;
@@ -136,14 +153,20 @@ void loop_wake(loop *l);                      // any thread, and signal handlers
 void loop_publish(loop *l, snapshot *models); // any thread; takes the hold
 void loop_job_done(loop *l, job *j);          // from a worker
 void loop_turn_over(connection *c);
+static inline void loop_begin(loop *l) // before each piece of work for one connection
+{
+    l->out_from = l->out.len;
+}
 size_t loop_date(loop *l, char *to);
 
 // connection.c
 void connection_open(loop *l, int fd, bool refuse);
-void connection_drive(connection *c); // reads, answers and writes as far as it gets; may close it
+void connection_read_early(connection *c, char *to); // at most EARLY_BYTES, if it is in the usual state
+void connection_drive(connection *c);                // reads, answers and writes as far as it gets; may close it
 void connection_close(connection *c);
 void connection_expired(connection *c);
 void connection_answered(connection *c, job *j); // its worker is done
+void connection_send_deferred(loop *l);          // at the end of a turn
 void connection_stop(connection *c);             // the server stops: close it if nothing is in flight
 void connection_free_memory(connection *c);
 
