@@ -374,7 +374,7 @@ static int fill_member(reader *r, worker *w, size_t worker_index, size_t row, co
     if (w->last_rows[index] == row + 1) return err_set(e, ERR_FORMAT, "the key is there twice");
     w->last_rows[index] = row + 1;
     if (m->kind == VALUE_NULL || (m->kind == VALUE_STRING && missing_set_has(&r->missing, m->text))) return 0;
-    int64_t *whole = (int64_t *)c->values + row;
+    int64_t *whole = c->values ? (int64_t *)c->values + row : NULL; // texts have no values
     bool misfit = false;
     switch (c->plan) {
     case PLAN_INTEGER: misfit = parse_i64(m->text, whole) < 0; break;
