@@ -432,9 +432,41 @@ int arguments_parse(const struct argp *argp, int argc, char **argv, void *input)
     return print_failure(space ? space + 1 : argv[0], &e);
 }
 
-int arguments_pool(pool **out, err *e)
+void arguments_share(struct argp_state *state, size_t n, arguments *a)
 {
-    return pool_new(out, (size_t)settings_integer(SETTING_THREADS), e);
+    for (size_t i = 0; i < n; i++) state->child_inputs[i] = a;
+}
+
+error_t arguments_data(struct argp_state *state, int key, char *value, arguments *a)
+{
+    if (key == ARGP_KEY_NO_ARGS) arguments_fail(state, "which data file?");
+    if (key != ARGP_KEY_ARG) return ARGP_ERR_UNKNOWN;
+    if (a->training.path) arguments_fail(state, "one data file, not two: \"%s\"", value);
+    a->training.path = value;
+    return 0;
+}
+
+error_t arguments_model_and_data(struct argp_state *state, int key, char *value, const char **reference, arguments *a)
+{
+    if (key == ARGP_KEY_END && !a->training.path) arguments_fail(state, "which model, and which data file?");
+    if (key != ARGP_KEY_ARG) return ARGP_ERR_UNKNOWN;
+    if (state->arg_num == 0)
+        *reference = value;
+    else if (state->arg_num == 1)
+        a->training.path = value;
+    else
+        arguments_fail(state, "a model and a data file, not more: \"%s\"", value);
+    return 0;
+}
+
+int arguments_run(const char *name, int (*work)(const void *input, pool *p, err *e), const void *input)
+{
+    err e = ERR_NONE;
+    pool *p = NULL;
+    int rc = pool_new(&p, (size_t)settings_integer(SETTING_THREADS), &e);
+    if (rc == 0) rc = work(input, p, &e);
+    pool_free(p);
+    return rc < 0 ? print_failure(name, &e) : 0;
 }
 
 int arguments_registry(registry **out, bool read_only, err *e)

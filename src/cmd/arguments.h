@@ -54,7 +54,15 @@ int arguments_parse(const struct argp *argp, int argc, char **argv, void *input)
 // Ends parsing with a message and exit status 2.
 void arguments_fail(struct argp_state *state, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-MUST_CHECK int arguments_pool(pool **out, err *e);                         // as --threads says
+// The pieces of a parser that commands share. Every child of `n` gets `a` as its input.
+void arguments_share(struct argp_state *state, size_t n, arguments *a);
+// Takes the words of a command on one data file (into a->training.path), or on a model and a data file.
+error_t arguments_data(struct argp_state *state, int key, char *value, arguments *a);
+error_t arguments_model_and_data(struct argp_state *state, int key, char *value, const char **reference, arguments *a);
+
+// Runs a command's work with a pool as --threads says, and prints what went wrong. Returns the exit status.
+int arguments_run(const char *name, int (*work)(const void *input, pool *p, err *e), const void *input);
+
 MUST_CHECK int arguments_registry(registry **out, bool read_only, err *e); // as --data-dir says
 
 // A name for a model from a file's: "data/My file.csv" -> "My-file". mem_free().

@@ -19,19 +19,8 @@ static error_t parse(int key, char *value, struct argp_state *state)
 {
     evaluate_input *in = state->input;
     switch (key) {
-    case ARGP_KEY_INIT: state->child_inputs[0] = &in->shared; return 0;
-    case ARGP_KEY_ARG:
-        if (state->arg_num == 0)
-            in->reference = value;
-        else if (state->arg_num == 1)
-            in->shared.training.path = value;
-        else
-            arguments_fail(state, "a model and a data file, not more: \"%s\"", value);
-        return 0;
-    case ARGP_KEY_END:
-        if (!in->shared.training.path) arguments_fail(state, "which model, and which data file?");
-        return 0;
-    default: return ARGP_ERR_UNKNOWN;
+    case ARGP_KEY_INIT: arguments_share(state, 1, &in->shared); return 0;
+    default: return arguments_model_and_data(state, key, value, &in->reference, &in->shared);
     }
 }
 
@@ -49,8 +38,11 @@ static const struct argp argp = {
     .children = children,
 };
 
-static int evaluate(const evaluate_input *in, pool *p, arena *a, err *e)
+static int evaluate(const void *input, pool *p, err *e)
 {
+    const evaluate_input *in = input;
+    arena a;
+    arena_init(&a, in->shared.training.read.memory_max);
     model *m = NULL;
     frame *f = NULL;
     truth t = {0};
@@ -60,7 +52,7 @@ static int evaluate(const evaluate_input *in, pool *p, arena *a, err *e)
     if (rc == 0) rc = source_rows(&f, m, in->shared.training.path, &in->shared.training.read, p, e);
     const schema_target *target = rc == 0 ? &model_schema(m)->target : NULL;
     if (rc == 0) rc = truth_of_frame(&t, target, f, e);
-    if (rc == 0) rc = model_predict_frame(m, f, t.rows, t.n_rows, &predicted, p, a, e);
+    if (rc == 0) rc = model_predict_frame(m, f, t.rows, t.n_rows, &predicted, p, &a, e);
     if (rc == 0)
         rc = target->task == TASK_CLASSIFICATION
                  ? metrics_classification(&measured, t.classes, predicted.scores, t.n_rows, target->n_classes, e)
@@ -82,6 +74,7 @@ static int evaluate(const evaluate_input *in, pool *p, arena *a, err *e)
     truth_clear(&t);
     frame_free(f);
     model_drop(m);
+    arena_clear(&a);
     return rc;
 }
 
@@ -90,15 +83,7 @@ static int run(int argc, char **argv)
     evaluate_input in = {.shared = ARGUMENTS_DEFAULT};
     int status = arguments_parse(&argp, argc, argv, &in);
     if (status) return status;
-    err e = ERR_NONE;
-    pool *p = NULL;
-    arena a;
-    arena_init(&a, in.shared.training.read.memory_max);
-    int rc = arguments_pool(&p, &e);
-    if (rc == 0) rc = evaluate(&in, p, &a, &e);
-    arena_clear(&a);
-    pool_free(p);
-    return rc < 0 ? print_failure("evaluate", &e) : 0;
+    return arguments_run("evaluate", evaluate, &in);
 }
 
 const command command_evaluate = {"evaluate", "measure a model on a labelled file", &argp, run};

@@ -29,21 +29,10 @@ static error_t parse(int key, char *value, struct argp_state *state)
 {
     predict_input *in = state->input;
     switch (key) {
-    case ARGP_KEY_INIT: state->child_inputs[0] = &in->shared; return 0;
+    case ARGP_KEY_INIT: arguments_share(state, 1, &in->shared); return 0;
     case 'o': in->out = value; return 0;
     case KEY_KEEP: in->keep = true; return 0;
-    case ARGP_KEY_ARG:
-        if (state->arg_num == 0)
-            in->reference = value;
-        else if (state->arg_num == 1)
-            in->shared.training.path = value;
-        else
-            arguments_fail(state, "a model and a data file, not more: \"%s\"", value);
-        return 0;
-    case ARGP_KEY_END:
-        if (!in->shared.training.path) arguments_fail(state, "which model, and which data file?");
-        return 0;
-    default: return ARGP_ERR_UNKNOWN;
+    default: return arguments_model_and_data(state, key, value, &in->reference, &in->shared);
     }
 }
 
@@ -139,8 +128,11 @@ static void add_json(buf *out, const schema_target *target, const prediction *p)
     buf_add_text(out, "\n]}\n");
 }
 
-static int predict(const predict_input *in, pool *p, arena *a, err *e)
+static int predict(const void *input, pool *p, err *e)
 {
+    const predict_input *in = input;
+    arena a;
+    arena_init(&a, in->shared.training.read.memory_max);
     model *m = NULL;
     frame *f = NULL;
     prediction predicted;
@@ -148,7 +140,7 @@ static int predict(const predict_input *in, pool *p, arena *a, err *e)
     buf_init(&text, in->shared.training.read.memory_max);
     int rc = source_model(&m, in->reference, e);
     if (rc == 0) rc = source_rows(&f, m, in->shared.training.path, &in->shared.training.read, p, e);
-    if (rc == 0) rc = model_predict_frame(m, f, NULL, frame_n_rows(f), &predicted, p, a, e);
+    if (rc == 0) rc = model_predict_frame(m, f, NULL, frame_n_rows(f), &predicted, p, &a, e);
     if (rc == 0) {
         const schema_target *target = &model_schema(m)->target;
         if (arguments_json())
@@ -165,6 +157,7 @@ static int predict(const predict_input *in, pool *p, arena *a, err *e)
     buf_clear(&text);
     frame_free(f);
     model_drop(m);
+    arena_clear(&a);
     return rc;
 }
 
@@ -173,15 +166,7 @@ static int run(int argc, char **argv)
     predict_input in = {.shared = ARGUMENTS_DEFAULT};
     int status = arguments_parse(&argp, argc, argv, &in);
     if (status) return status;
-    err e = ERR_NONE;
-    pool *p = NULL;
-    arena a;
-    arena_init(&a, in.shared.training.read.memory_max);
-    int rc = arguments_pool(&p, &e);
-    if (rc == 0) rc = predict(&in, p, &a, &e);
-    arena_clear(&a);
-    pool_free(p);
-    return rc < 0 ? print_failure("predict", &e) : 0;
+    return arguments_run("predict", predict, &in);
 }
 
 const command command_predict = {"predict", "predict the rows of a file", &argp, run};

@@ -38,17 +38,10 @@ static error_t parse(int key, char *value, struct argp_state *state)
 {
     prepare_input *in = state->input;
     switch (key) {
-    case ARGP_KEY_INIT:
-        for (size_t i = 0; i < CHILDREN_N; i++) state->child_inputs[i] = &in->shared;
-        return 0;
+    case ARGP_KEY_INIT: arguments_share(state, CHILDREN_N, &in->shared); return 0;
     case 'o': in->out = value; return 0;
     case 't': in->shared.training.target = value; return 0;
-    case ARGP_KEY_ARG:
-        if (in->shared.training.path) arguments_fail(state, "one data file, not two: \"%s\"", value);
-        in->shared.training.path = value;
-        return 0;
-    case ARGP_KEY_NO_ARGS: arguments_fail(state, "which data file?"); return 0;
-    default: return ARGP_ERR_UNKNOWN;
+    default: return arguments_data(state, key, value, &in->shared);
     }
 }
 
@@ -176,8 +169,9 @@ static int write_features(const training_prepared *p, const frame *f, const char
     return rc;
 }
 
-static int prepare(const prepare_input *in, pool *workers, err *e)
+static int prepare(const void *input, pool *workers, err *e)
 {
+    const prepare_input *in = input;
     bool to_stdout = in->out && strcmp(in->out, "-") == 0;
     stage_printer stages = stage_printer_new(to_stdout ? stderr : stdout, arguments_quiet());
     training_news news = stage_printer_news(&stages);
@@ -205,12 +199,7 @@ static int run(int argc, char **argv)
     int status = arguments_parse(&argp, argc, argv, &in);
     if (status) return status;
     stop_signals_catch(NULL);
-    err e = ERR_NONE;
-    pool *p = NULL;
-    int rc = arguments_pool(&p, &e);
-    if (rc == 0) rc = prepare(&in, p, &e);
-    pool_free(p);
-    return rc < 0 ? print_failure("prepare", &e) : 0;
+    return arguments_run("prepare", prepare, &in);
 }
 
 const command command_prepare = {"prepare", "describe data, and write the features of a model", &argp, run};

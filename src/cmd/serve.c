@@ -7,6 +7,7 @@
 #include "cmd/print.h"
 #include "cmd/serving.h"
 #include "cmd/settings.h"
+#include "serve/example.h"
 
 static error_t parse(int key, char *value, struct argp_state *state)
 {
@@ -35,8 +36,9 @@ static void say_ready(void *context, uint16_t port)
     if (arguments_json()) {
         printf("{\"host\":\"%s\",\"port\":%u}\n", settings_text(SETTING_HOST), port);
     } else if (!arguments_quiet()) {
-        printf("serving %s on http://%s:%u (Ctrl-C stops)\n", settings_text(SETTING_DATA_DIR),
-               settings_text(SETTING_HOST), port);
+        char address[URL_TEXT_SIZE];
+        printf("serving %s on %s (Ctrl-C stops)\n", settings_text(SETTING_DATA_DIR),
+               example_url(settings_text(SETTING_HOST), port, address));
     }
     fflush(stdout);
 }

@@ -31,16 +31,9 @@ static error_t parse(int key, char *value, struct argp_state *state)
 {
     train_input *in = state->input;
     switch (key) {
-    case ARGP_KEY_INIT:
-        for (size_t i = 0; i < CHILDREN_N; i++) state->child_inputs[i] = &in->shared;
-        return 0;
+    case ARGP_KEY_INIT: arguments_share(state, CHILDREN_N, &in->shared); return 0;
     case 'o': in->out = value; return 0;
-    case ARGP_KEY_ARG:
-        if (in->shared.training.path) arguments_fail(state, "one data file, not two: \"%s\"", value);
-        in->shared.training.path = value;
-        return 0;
-    case ARGP_KEY_NO_ARGS: arguments_fail(state, "which data file?"); return 0;
-    default: return ARGP_ERR_UNKNOWN;
+    default: return arguments_data(state, key, value, &in->shared);
     }
 }
 
@@ -74,8 +67,9 @@ static int to_json(json_t **out, const training_result *r, const char *path, err
     return rc;
 }
 
-static int train(const train_input *in, pool *p, err *e)
+static int train(const void *input, pool *p, err *e)
 {
+    const train_input *in = input;
     stage_printer stages = stage_printer_new(stdout, arguments_quiet());
     training_news news = stage_printer_news(&stages);
     char *made_path = NULL;
@@ -124,12 +118,7 @@ static int run(int argc, char **argv)
     int status = arguments_parse(&argp, argc, argv, &in);
     if (status) return status;
     stop_signals_catch(NULL);
-    err e = ERR_NONE;
-    pool *p = NULL;
-    int rc = arguments_pool(&p, &e);
-    if (rc == 0) rc = train(&in, p, &e);
-    pool_free(p);
-    return rc < 0 ? print_failure("train", &e) : 0;
+    return arguments_run("train", train, &in);
 }
 
 const command command_train = {"train", "train a model on a data file", &argp, run};

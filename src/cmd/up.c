@@ -38,16 +38,9 @@ static error_t parse(int key, char *value, struct argp_state *state)
 {
     up_input *in = state->input;
     switch (key) {
-    case ARGP_KEY_INIT:
-        for (size_t i = 0; i < CHILDREN_N; i++) state->child_inputs[i] = &in->shared;
-        return 0;
+    case ARGP_KEY_INIT: arguments_share(state, CHILDREN_N, &in->shared); return 0;
     case 'n': in->name = value; return 0;
-    case ARGP_KEY_ARG:
-        if (in->shared.training.path) arguments_fail(state, "one data file, not two: \"%s\"", value);
-        in->shared.training.path = value;
-        return 0;
-    case ARGP_KEY_NO_ARGS: arguments_fail(state, "which data file?"); return 0;
-    default: return ARGP_ERR_UNKNOWN;
+    default: return arguments_data(state, key, value, &in->shared);
     }
 }
 
@@ -157,9 +150,8 @@ static void say_ready(void *context, uint16_t port)
 {
     ready_context *c = context;
     deployed *d = c->d;
-    const char *host = settings_text(SETTING_HOST);
-    char address[128];
-    snprintf(address, sizeof address, strchr(host, ':') ? "http://[%s]:%u" : "http://%s:%u", host, port);
+    char address[URL_TEXT_SIZE];
+    example_url(settings_text(SETTING_HOST), port, address);
     buf line;
     buf_init(&line, CURL_MAX);
     example_curl(model_schema(d->model), address, d->name, &line);
@@ -185,14 +177,15 @@ static void say_ready(void *context, uint16_t port)
     fflush(stdout);
 }
 
-static int up(const up_input *in, const char *name, pool *p, err *e)
+static int up(const void *input, pool *p, err *e)
 {
+    const up_input *in = input;
     stage_printer stages = stage_printer_new(stdout, arguments_quiet());
     server_options o = serving_options();
     const char *fault = server_options_fault(&o);
     if (fault) return err_set(e, ERR_USAGE, "%s", fault);
     deployed d = {0};
-    snprintf(d.name, sizeof d.name, "%s", name);
+    snprintf(d.name, sizeof d.name, "%s", in->name);
     ready_context ready = {.d = &d, .stages = &stages};
     int rc = deploy(&d, in, p, &stages, e);
     if (rc == 0 && o.port && server_is_ours(o.host, o.port, o.data_dir)) {
@@ -213,16 +206,13 @@ static int run(int argc, char **argv)
     stop_signals_catch(NULL);
     err e = ERR_NONE;
     char *made = NULL;
-    pool *p = NULL;
     int rc = in.name ? 0 : model_name_of_path(&made, in.shared.training.path, &e);
-    const char *name = in.name ? in.name : made;
-    const char *fault = rc == 0 ? model_name_fault(name) : NULL;
+    if (!in.name) in.name = made;
+    const char *fault = rc == 0 ? model_name_fault(in.name) : NULL;
     if (fault) rc = err_set(&e, ERR_USAGE, "%s", fault);
-    if (rc == 0) rc = arguments_pool(&p, &e);
-    if (rc == 0) rc = up(&in, name, p, &e);
-    pool_free(p);
+    status = rc < 0 ? print_failure("up", &e) : arguments_run("up", up, &in);
     mem_free(made);
-    return rc < 0 ? print_failure("up", &e) : 0;
+    return status;
 }
 
 const command command_up = {"up", "take a data file to a served model, all in one", &argp, run};

@@ -2,6 +2,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "serve/example.h"
 
+#include <stdio.h>
+#include <string.h>
+
 #include <math.h>
 
 #include "base/clock.h"
@@ -48,6 +51,12 @@ void example_row(const schema *s, buf *out)
         add_value(&s->inputs[i], out);
     }
     buf_add_char(out, '}');
+}
+
+const char *example_url(const char *host, unsigned port, char text[URL_TEXT_SIZE])
+{
+    snprintf(text, URL_TEXT_SIZE, strchr(host, ':') ? "http://[%s]:%u" : "http://%s:%u", host, port);
+    return text;
 }
 
 void example_curl(const schema *s, const char *url, const char *name, buf *out)

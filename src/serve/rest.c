@@ -187,8 +187,8 @@ static int front_page(serving *s, const request *q, response *r, err *e)
         }
         buf_format(r->body, "%s, version %" PRId64 "%s\n  ", m->name, m->now->version,
                    m->fault ? " (the deployed one could not be loaded)" : "");
-        char url[128];
-        snprintf(url, sizeof url, "http://%s:%u", s->options->host, (unsigned)s->options->port);
+        char url[URL_TEXT_SIZE];
+        example_url(s->options->host, s->options->port, url);
         example_curl(model_schema(m->now->model), url, m->name, r->body);
         buf_add_text(r->body, "\n\n");
     }
