@@ -2,10 +2,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "serve/example.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
-
-#include <math.h>
 
 #include "base/clock.h"
 #include "base/decimal.h"
