@@ -41,7 +41,7 @@ static void bodies_come_back(void **state)
         arena a;
         str out;
         err e;
-        arena_init(&a, 1 << 23);
+        arena_init(&a, 1 << 25);
         assert_int_equal(inflate_gzip((str){(char *)packed, len}, sizes[i], &out, &a, &e), 0); // exactly the limit
         assert_int_equal(out.len, sizes[i]);
         assert_memory_equal(out.data, data, sizes[i]);
@@ -49,6 +49,7 @@ static void bodies_come_back(void **state)
             assert_int_equal(inflate_gzip((str){(char *)packed, len}, sizes[i] - 1, &out, &a, &e), ERR_LIMIT);
         // One byte more, and cut at any place.
         packed[len] = 0;
+        arena_reset(&a);
         assert_int_equal(inflate_gzip((str){(char *)packed, len + 1}, 1 << 21, &out, &a, &e), ERR_FORMAT);
         for (size_t cut = 0; cut < len; cut += 1 + cut / 3) {
             arena_reset(&a);
