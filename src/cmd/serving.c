@@ -34,13 +34,17 @@ static void stop_running(void)
 int serving_run(const server_options *o, void (*ready)(void *context, uint16_t port), void *context, err *e)
 {
     server *s;
-    TRY(server_new(&s, o, e));
+    int rc = server_new(&s, o, e);
+    if (rc == ERR_BUSY)
+        return err_set(e, rc, "%s port %u is in use by another program; --port picks another, 0 any free one", o->host,
+                       (unsigned)o->port);
+    if (rc < 0) return rc;
     running = s;
     bool stopped_before = stop_signalled();
     stop_signals_catch(stop_running);
     ready(context, server_port(s));
     if (stopped_before) server_stop(s);
-    int rc = server_run(s, e);
+    rc = server_run(s, e);
     stop_signals_catch(NULL);
     running = NULL;
     server_free(s);
