@@ -27,7 +27,7 @@ static int no_target(const frame *f, const profile *p, err *e)
 
 static int find_target(size_t *out, const training_options *o, const frame *f, const profile *p, pool *workers, err *e)
 {
-    if (o->target) return target_find(f, o->target, out, e);
+    if (o->target) return frame_require(f, o->target, " to predict", out, e);
     if (p) return no_target(f, p, e);
     profile made;
     TRY(profile_make(&made, f, -1, workers, e));

@@ -6,25 +6,6 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "base/nearest.h"
-
-int target_find(const frame *f, const char *name, size_t *out, err *e)
-{
-    int64_t found = frame_find(f, name);
-    if (found >= 0) {
-        *out = (size_t)found;
-        return 0;
-    }
-    size_t n = frame_n_columns(f);
-    const char **names = mem_alloc(n, sizeof *names);
-    if (!names) return err_set(e, ERR_MEMORY, "no memory for %zu names", n);
-    for (size_t i = 0; i < n; i++) names[i] = frame_column(f, i)->name;
-    const char *near = nearest_name(name, names, n);
-    int rc = near ? err_set(e, ERR_NOT_FOUND, "no column \"%.80s\" to predict; did you mean \"%.80s\"?", name, near)
-                  : err_set(e, ERR_NOT_FOUND, "no column \"%.80s\" to predict", name);
-    mem_free(names);
-    return rc;
-}
 
 // ---- classes: distinct values in order, as rows that have them
 

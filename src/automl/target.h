@@ -16,9 +16,6 @@ typedef struct target {
     double *value_of;  // NaN likewise
 } target;
 
-// Index of the column; ERR_NOT_FOUND suggests the nearest name.
-MUST_CHECK int target_find(const frame *f, const char *name, size_t *out, err *e);
-
 // rows: those to train and test with, each with a value. Classes are in the order of numbers, or of bytes; a boolean
 // has false and true. Text where a number is wanted, an infinite number, one class only and too many classes are
 // ERR_INPUT or ERR_LIMIT. On failure *out is untouched.

@@ -103,7 +103,7 @@ static int profile_stage(run *r, err *e)
 {
     TRY(report(r, STAGE_PROFILE, 0, 1, NULL, e));
     size_t at = 0;
-    if (r->o->target) TRY(target_find(r->f, r->o->target, &at, e));
+    if (r->o->target) TRY(frame_require(r->f, r->o->target, " to predict", &at, e));
     TRY(profile_make(&r->result.profile, r->f, r->o->target ? (int64_t)at : -1, r->workers, e));
     TRY(setup_make(&r->s, r->o, r->f, &r->result.profile, r->workers, e));
     r->result.recipe = r->s.recipe;

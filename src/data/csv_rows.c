@@ -1,5 +1,6 @@
 // Where the rows of a CSV file are. Parts are counted in parallel, each as if it began outside and inside of quotes;
-// one walk over the counts tells which was true. SPDX-License-Identifier: Apache-2.0
+// one walk over the counts tells which was true.
+// SPDX-License-Identifier: Apache-2.0
 #include <string.h>
 
 #include "base/mem.h"

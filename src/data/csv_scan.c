@@ -1,6 +1,7 @@
 // The scan of CSV. Whether a byte is inside quotes is the parity of the quotes before it, a running exclusive or over
 // the mask of quotes (Langdale and Lemire, "Parsing gigabytes of JSON per second", 2019). That holds as long as every
-// quote stands where it can open or close a cell, which is checked alongside. SPDX-License-Identifier: Apache-2.0
+// quote stands where it can open or close a cell, which is checked alongside.
+// SPDX-License-Identifier: Apache-2.0
 #include "data/csv_scan_impl.h"
 
 #include <string.h>

@@ -42,6 +42,24 @@ int64_t frame_find(const frame *f, const char *name)
     return -1;
 }
 
+int frame_require(const frame *f, const char *name, const char *why, size_t *out, err *e)
+{
+    int64_t found = frame_find(f, name);
+    if (found >= 0) {
+        *out = (size_t)found;
+        return 0;
+    }
+    size_t n = frame_n_columns(f);
+    const char **names = mem_alloc(n, sizeof *names);
+    if (!names) return err_set(e, ERR_MEMORY, "no memory for %zu names", n);
+    for (size_t i = 0; i < n; i++) names[i] = frame_column(f, i)->name;
+    const char *near = nearest_name(name, names, n);
+    int rc = near ? err_set(e, ERR_NOT_FOUND, "no column \"%.60s\"%s; did you mean \"%.60s\"?", name, why, near)
+                  : err_set(e, ERR_NOT_FOUND, "no column \"%.60s\"%s", name, why);
+    mem_free(names);
+    return rc;
+}
+
 void frame_slot_clear(frame_slot *s)
 {
     mem_free(s->name);

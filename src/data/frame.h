@@ -39,7 +39,10 @@ size_t frame_n_rows(const frame *f);
 size_t frame_n_columns(const frame *f);
 const column *frame_column(const frame *f, size_t index);
 int64_t frame_find(const frame *f, const char *name); // -1 if there is none
-void frame_free(frame *f);                            // NULL is fine
+// The same where the column has to be there: ERR_NOT_FOUND says 'no column "NAME"' and the nearest name. why: what it
+// was wanted for, as the message goes on (" to predict"), or "".
+MUST_CHECK int frame_require(const frame *f, const char *name, const char *why, size_t *out, err *e);
+void frame_free(frame *f); // NULL is fine
 
 static inline bool column_missing(const column *c, size_t row)
 {

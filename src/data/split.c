@@ -7,7 +7,6 @@
 
 #include "base/hash.h"
 #include "base/mem.h"
-#include "base/nearest.h"
 #include "base/rng.h"
 #include "data/dictionary_impl.h"
 
@@ -49,15 +48,10 @@ static int no_memory(size_t n_rows, err *e)
 
 static int find_column(const frame *f, const char *name, const column **out, err *e)
 {
-    int64_t index = frame_find(f, name);
-    if (index >= 0) return *out = frame_column(f, (size_t)index), 0;
-    size_t n = frame_n_columns(f);
-    const char **names = mem_alloc(n, sizeof *names);
-    for (size_t i = 0; names && i < n; i++) names[i] = frame_column(f, i)->name;
-    const char *near = names ? nearest_name(name, names, n) : NULL;
-    mem_free(names);
-    if (near) return err_set(e, ERR_NOT_FOUND, "no column \"%.60s\"; did you mean \"%.60s\"?", name, near);
-    return err_set(e, ERR_NOT_FOUND, "no column \"%.60s\"", name);
+    size_t index;
+    TRY(frame_require(f, name, " to split by", &index, e));
+    *out = frame_column(f, index);
+    return 0;
 }
 
 // ---- orders of the candidates, as positions 0..n-1 in `rows` ----

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
-#include "base/nearest.h"
 
 // Class ids by name: sorted once, found by halving, since a target may have thousands.
 typedef struct class_index {
@@ -31,18 +30,6 @@ static int32_t find_class(const class_index *index, size_t n, str name)
             high = middle;
     }
     return -1;
-}
-
-static int column_not_found(const schema_target *target, const frame *f, err *e)
-{
-    size_t n = frame_n_columns(f);
-    const char **names = mem_alloc(n, sizeof *names);
-    for (size_t i = 0; names && i < n; i++) names[i] = frame_column(f, i)->name;
-    const char *near = names ? nearest_name(target->name, names, n) : NULL;
-    int rc = err_set(e, ERR_NOT_FOUND, "the file has no column \"%s\" with the true values%s%s%s", target->name,
-                     near ? "; the nearest is \"" : "", near ? near : "", near ? "\"" : "");
-    mem_free(names);
-    return rc;
 }
 
 static int read_classes(truth *t, const schema_target *target, const column *c, err *e)
@@ -77,9 +64,9 @@ static int read_values(truth *t, const schema_target *target, const column *c, e
 
 int truth_of_frame(truth *out, const schema_target *target, const frame *f, err *e)
 {
-    int64_t at = frame_find(f, target->name);
-    if (at < 0) return column_not_found(target, f, e);
-    const column *c = frame_column(f, (size_t)at);
+    size_t at;
+    TRY(frame_require(f, target->name, " with the true values", &at, e));
+    const column *c = frame_column(f, at);
     size_t n = frame_n_rows(f) - c->n_missing;
     if (n == 0) return err_set(e, ERR_INPUT, "column \"%s\" holds no true value", target->name);
     bool classes = target->task == TASK_CLASSIFICATION;

@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "base/nearest.h"
 #include "prepare/prepare.h"
 #include "prepare/prepare_impl.h"
 
@@ -19,26 +18,13 @@ const char *left_out_text(left_out_reason r)
     }
 }
 
-static int unknown_column(const frame *f, const char *name, err *e)
-{
-    size_t n = frame_n_columns(f);
-    const char **names = mem_alloc(n, sizeof *names);
-    if (!names) return err_set(e, ERR_MEMORY, "no memory for %zu names", n);
-    for (size_t i = 0; i < n; i++) names[i] = frame_column(f, i)->name;
-    const char *near = nearest_name(name, names, n);
-    int rc = near ? err_set(e, ERR_NOT_FOUND, "no column \"%.80s\"; did you mean \"%.80s\"?", name, near)
-                  : err_set(e, ERR_NOT_FOUND, "no column \"%.80s\"", name);
-    mem_free(names);
-    return rc;
-}
-
 static int mark_columns(mark *marks, mark with, const frame *f, int64_t target, const char *const *names, size_t n,
                         err *e)
 {
     for (size_t i = 0; i < n; i++) {
-        int64_t at = frame_find(f, names[i]);
-        if (at < 0) return unknown_column(f, names[i], e);
-        if (at == target)
+        size_t at;
+        TRY(frame_require(f, names[i], "", &at, e));
+        if ((int64_t)at == target)
             return err_set(e, ERR_INPUT, "column \"%.80s\" is the target: it is neither a feature nor dropped",
                            names[i]);
         if (marks[at] == with) return err_set(e, ERR_INPUT, "column \"%.80s\" is named twice", names[i]);

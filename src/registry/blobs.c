@@ -1,5 +1,6 @@
 // Blobs on disk. A name is only ever given to whole, synced content, so whoever finds a file under a name may trust it
-// up to faults of the disk, which the sum shows. SPDX-License-Identifier: Apache-2.0
+// up to faults of the disk, which the sum shows.
+// SPDX-License-Identifier: Apache-2.0
 #include "registry/blobs_impl.h"
 
 #include <dirent.h>

@@ -1,5 +1,6 @@
 // SQLite's WAL keeps its index in shared memory, and its locks are POSIX record locks: both hold on one machine only,
-// and a network file system lets two machines in without telling. SPDX-License-Identifier: Apache-2.0
+// and a network file system lets two machines in without telling.
+// SPDX-License-Identifier: Apache-2.0
 #include "registry/place_impl.h"
 
 #include <stdio.h>

@@ -1,5 +1,6 @@
 // Candidates come from counts by code where a node has many rows for the feature's distinct values, else from its
-// sorted codes. Sums are of integers, so both ways give the same split. SPDX-License-Identifier: Apache-2.0
+// sorted codes. Sums are of integers, so both ways give the same split.
+// SPDX-License-Identifier: Apache-2.0
 #include "tree/search.h"
 
 #include <assert.h>

@@ -1,6 +1,7 @@
 // What each learner reaches on each data set, kept in results.csv: a change of any line is explained by its commit.
 // Default preparation, the test rows of train_test_split(test_size=0.2, random_state=42). WRITE=1 writes the file
-// again. SPDX-License-Identifier: Apache-2.0
+// again.
+// SPDX-License-Identifier: Apache-2.0
 #include "check.h"
 
 #include "base/files.h"

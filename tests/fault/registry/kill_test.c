@@ -1,5 +1,6 @@
 // kill -9 at random moments of a process that deploys, rolls back, removes and collects in a loop and says on a pipe
-// what was acknowledged. KILLS= says how often (200), within SECONDS= (25). SPDX-License-Identifier: Apache-2.0
+// what was acknowledged. KILLS= says how often (200), within SECONDS= (25).
+// SPDX-License-Identifier: Apache-2.0
 #include <signal.h>
 #include <sys/wait.h>
 #include <time.h>

@@ -1,6 +1,7 @@
 // Every operation of the registry while memory, the calls of base/files, or the disk under everything (SQLite included)
 // fail at the 1st, 2nd, ... moment. A failed operation has changed nothing and left nothing; an acknowledged one is
-// there. SPDX-License-Identifier: Apache-2.0
+// there.
+// SPDX-License-Identifier: Apache-2.0
 #include "registry/registry.h"
 
 #include "base/files.h"

@@ -1,6 +1,7 @@
 // Forests as files: the graph that is read back gives the scores of the plain evaluation, bit for bit, on rows of the
 // training data and on others, with values missing and infinite. With WRITTEN=FOLDER the files, the rows and the
-// answers stay there, for live_test.py to ask onnxruntime. SPDX-License-Identifier: Apache-2.0
+// answers stay there, for live_test.py to ask onnxruntime.
+// SPDX-License-Identifier: Apache-2.0
 #include "check.h"
 
 #include <math.h>

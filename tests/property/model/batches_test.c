@@ -1,5 +1,6 @@
 // A row's answer does not depend on the rows beside it, on the size of blocks, or on the pool; and the row program
-// gives the bytes that the plain graph gives. SPDX-License-Identifier: Apache-2.0
+// gives the bytes that the plain graph gives.
+// SPDX-License-Identifier: Apache-2.0
 #include "check.h"
 
 #include "automl/training.h"

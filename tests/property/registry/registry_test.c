@@ -1,5 +1,6 @@
 // Random operations against a model of the registry in plain arrays: the same answers, the same state, at every step,
-// seen by the handle that changes and by another one. SPDX-License-Identifier: Apache-2.0
+// seen by the handle that changes and by another one.
+// SPDX-License-Identifier: Apache-2.0
 #include "registry/registry.h"
 
 #include "base/files.h"

@@ -1,5 +1,6 @@
 // The two ways of searching a split against each other (same bits), and against the definition, computed in float64
-// over every threshold. SPDX-License-Identifier: Apache-2.0
+// over every threshold.
+// SPDX-License-Identifier: Apache-2.0
 #include "check.h"
 
 #include <math.h>

@@ -146,18 +146,6 @@ static void too_many_classes(void **state)
     frame_free(f);
 }
 
-static void names(void **state)
-{
-    (void)state;
-    err e = ERR_NONE;
-    const double y[ROWS] = {0};
-    frame *f = one_column(COLUMN_REAL, y, NULL, NULL);
-    size_t at;
-    check_ok(target_find(f, "y", &at, &e), &e);
-    check_fails(target_find(f, "why", &at, &e), ERR_NOT_FOUND, &e);
-    frame_free(f);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -168,7 +156,6 @@ int main(void)
         cmocka_unit_test(values),
         cmocka_unit_test(what_cannot_be_predicted),
         cmocka_unit_test(too_many_classes),
-        cmocka_unit_test(names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

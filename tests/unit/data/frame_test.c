@@ -2,11 +2,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "data/frame.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 
-#include <cmocka.h>
+#include "check.h"
 
 static frame *build(const char *category)
 {
@@ -39,6 +37,14 @@ static void test_columns(void **state)
     assert_int_equal(frame_n_columns(f), 6);
     assert_int_equal(frame_find(f, "text"), 5);
     assert_int_equal(frame_find(f, "tex"), -1);
+    err e = ERR_NONE;
+    size_t at = 0;
+    check_ok(frame_require(f, "text", "", &at, &e), &e);
+    assert_int_equal(at, 5);
+    check_fails(frame_require(f, "tex", " to predict", &at, &e), ERR_NOT_FOUND, &e);
+    assert_string_equal(e.msg, "no column \"tex\" to predict; did you mean \"text\"?");
+    check_fails(frame_require(f, "nothing like it", "", &at, &e), ERR_NOT_FOUND, &e);
+    assert_string_equal(e.msg, "no column \"nothing like it\"");
     static const char *const want[6][4] = {
         {"0.5", "", "1e22", "-0"},     {"3", "", "-7", "0"},
         {"true", "false", "", "true"}, {"1970-01-01T00:00:00Z", "2026-01-31T12:00:00Z", "", "1969-12-31T23:59:59.999Z"},

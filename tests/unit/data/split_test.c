@@ -154,7 +154,7 @@ static void test_faults(void **state)
     assert_non_null(strstr(e.msg, "\"text\" holds values of type category"));
     o.column = "tiem";
     assert_int_equal(split_make(&s, f, rows, N, NULL, &o, &e), ERR_NOT_FOUND);
-    assert_string_equal(e.msg, "no column \"tiem\"; did you mean \"time\"?");
+    assert_string_equal(e.msg, "no column \"tiem\" to split by; did you mean \"time\"?");
     o = SPLIT_OPTIONS_DEFAULT;
     assert_int_equal(split_make(&s, f, rows, 1, NULL, &o, &e), ERR_INPUT);
     assert_int_equal(split_make(&s, f, rows, 0, NULL, &o, &e), ERR_INPUT);
