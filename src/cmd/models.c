@@ -5,7 +5,6 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "base/nearest.h"
 #include "cmd/arguments.h"
 #include "cmd/cmd.h"
 #include "cmd/print.h"
@@ -161,15 +160,7 @@ static int print_models(const registry_list *l, const char *name, err *e)
     const registry_model *one = NULL;
     for (size_t i = 0; name && i < l->n; i++)
         if (strcmp(l->models[i].name, name) == 0) one = &l->models[i];
-    if (name && !one) {
-        const char **names = mem_alloc(l->n, sizeof *names);
-        for (size_t i = 0; names && i < l->n; i++) names[i] = l->models[i].name;
-        const char *near = names ? nearest_name(name, names, l->n) : NULL;
-        int rc = err_set(e, ERR_NOT_FOUND, "no model is called \"%s\"%s%s%s", name, near ? "; the nearest is \"" : "",
-                         near ? near : "", near ? "\"" : "");
-        mem_free(names);
-        return rc;
-    }
+    if (name && !one) return err_set(e, ERR_NOT_FOUND, "model \"%s\" was removed just now", name);
     if (!arguments_json()) return one ? print_one(one, e) : print_all(l, e);
     json_t *document = one ? model_json(one) : json_array();
     for (size_t i = 0; !one && i < l->n; i++) json_array_append_new(document, model_json(&l->models[i]));
@@ -185,8 +176,12 @@ static int run(int argc, char **argv)
     registry *r = NULL;
     registry_list l = {0};
     int rc = arguments_registry(&r, true, &e);
+    // Resolving says which name is near if there is no such model.
+    char name[MODEL_NAME_MAX + 1];
+    int64_t version;
+    if (rc == 0 && in.name) rc = registry_resolve(r, in.name, name, &version, &e);
     if (rc == 0) rc = registry_models(r, &l, &e);
-    if (rc == 0) rc = print_models(&l, in.name, &e);
+    if (rc == 0) rc = print_models(&l, in.name ? name : NULL, &e);
     registry_list_clear(&l);
     registry_close(r);
     return rc < 0 ? print_failure("models", &e) : 0;
