@@ -1,5 +1,5 @@
 // kill -9 at random moments of a process that deploys, rolls back, removes and collects in a loop and says on a pipe
-// what was acknowledged. KILLS= says how often (200), within SECONDS= (25).
+// what was acknowledged. KILLS= says how often (200), within SECONDS= (45).
 // SPDX-License-Identifier: Apache-2.0
 #include <signal.h>
 #include <sys/wait.h>
@@ -158,7 +158,7 @@ static void kills_lose_nothing(void **state)
     char *folder = check_folder(), *dir = path_join(folder, "data");
     rng random = rng_new(check_seed(), 1);
     int64_t kills = number_from("KILLS", 200), n_kills = 0, n_cut = 0;
-    uint64_t end_at = clock_monotonic_ns() + (uint64_t)number_from("SECONDS", 25) * 1000000000u;
+    uint64_t end_at = clock_monotonic_ns() + (uint64_t)number_from("SECONDS", 45) * 1000000000u;
     for (; n_kills < kills && clock_monotonic_ns() < end_at; n_kills++) {
         int ends[2];
         uint64_t seed = rng_u64(&random);
