@@ -379,7 +379,8 @@ void trees_run(const trees *t, const float *x, size_t n_rows, size_t stride, flo
         return;
     }
     for (size_t k = 0; k < n_rows * t->n_scores; k++) scores[k] = -0.0f;
-    for (size_t r = 0; r < n_rows; r += ROWS_BLOCK) {
+    if (t->shallow) shallow_run(t, x, n_rows, stride, scores);
+    for (size_t r = 0; r < n_rows && !t->shallow; r += ROWS_BLOCK) {
         size_t n = n_rows - r < ROWS_BLOCK ? n_rows - r : ROWS_BLOCK;
         if (n < LANES) {
             for (size_t k = 0; k < n; k++) score_row(t, x + (r + k) * stride, scores + (r + k) * t->n_scores);

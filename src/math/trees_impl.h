@@ -19,6 +19,8 @@ typedef struct wide { // where a narrow one has no room
     uint32_t feature, child;
 } wide;
 
+typedef struct shallow shallow; // of trees_shallow.c
+
 struct trees {
     size_t n_nodes, n_trees, n_features, n_scores;
     // As ONNX tells it, in our numbering; (n_nodes)
@@ -40,6 +42,7 @@ struct trees {
     size_t n_uniform;                     // 0: not so
     uint32_t *uniform_scores, *leaf_rows; // (n_uniform); (n_nodes) the row of a leaf
     float *leaf_weights;
+    shallow *shallow; // NULL: the trees are too deep or too uneven for it, or the processor is
     // The end
     bool classify, one_class_id, all_positive;
     trees_join join;
@@ -48,6 +51,11 @@ struct trees {
     float *base;
     double *base_f64;
 };
+
+// Where it fits the trees and the processor, t->shallow. Needs the flattened nodes.
+MUST_CHECK int shallow_make(trees *t, arena *a, err *e);
+// Adds the weights of each row's leaves to its score, in the order of the trees: the same bytes as walking.
+void shallow_run(const trees *t, const float *x, size_t n_rows, size_t stride, float *scores);
 
 // Without the sign of zero: scores start at -0, which nothing but the absence of weights leaves there.
 static inline float plus_zero(float w)

@@ -345,6 +345,7 @@ static int make(maker *m, bool keep_f64, err *e)
     TRY(fill_weights(m, keep_f64, e));
     TRY(fill_uniform(m, e));
     TRY(flatten(m, e));
+    TRY(shallow_make(t, m->a, e));
     return fill_base(m, e);
 }
 
