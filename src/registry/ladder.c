@@ -37,11 +37,21 @@ static const char *const steps[REGISTRY_VERSION] = {
 
 const ladder ladder_current = {REGISTRY_VERSION, steps};
 
+// What the file says of itself, read at one moment: somebody may be climbing meanwhile.
+static int read_state(db *d, int64_t *application, int64_t *user, int64_t *n_tables, err *e)
+{
+    TRY(db_begin(d, false, e));
+    int rc = db_version(d, application, user, e);
+    if (rc == 0) rc = db_find_integer(d, n_tables, e, "SELECT count(*) FROM sqlite_schema", "");
+    if (rc == 0) return db_commit(d, e);
+    db_roll_back(d);
+    return rc;
+}
+
 int ladder_check(const ladder *l, db *d, const char *path, int64_t *version, err *e)
 {
     int64_t application, user, n_tables;
-    TRY(db_version(d, &application, &user, e));
-    TRY(db_find_integer(d, &n_tables, e, "SELECT count(*) FROM sqlite_schema", ""));
+    TRY(read_state(d, &application, &user, &n_tables, e));
     bool empty = application == 0 && user == 0 && n_tables == 0; // new, or its creation did not come to an end
     if (!empty && application != REGISTRY_APPLICATION)
         return err_set(e, ERR_UNSUPPORTED, "%s: a database of another program", path);

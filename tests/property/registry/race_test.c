@@ -10,7 +10,7 @@
 #include "helpers/packages.h"
 #include "registry/registry.h"
 
-enum { WORKERS = 3, COLLECTORS = 2, TAGS_N = 3 };
+enum { WORKERS = 3, COLLECTORS = 2, TAGS_N = 3, OPENERS = 4 };
 
 static _Noreturn void stop(int who, const char *what, const err *e)
 {
@@ -95,9 +95,34 @@ static void collectors_and_adders_agree(void **state)
     check_folder_free(folder);
 }
 
+// Whoever opens a registry while another is making it finds it whole, or makes it.
+static void openers_of_a_new_one_agree(void **state)
+{
+    (void)state;
+    bool fine = true;
+    for (int round = 0; round < 25; round++) {
+        pid_t openers[OPENERS];
+        int status;
+        char *folder = check_folder();
+        fflush(NULL);
+        for (int i = 0; i < OPENERS; i++) {
+            if ((openers[i] = fork()) != 0) continue;
+            registry *r;
+            err e = ERR_NONE;
+            if (registry_open(&r, folder, NULL, &e) < 0) stop(i, "open", &e);
+            registry_close(r);
+            _exit(0);
+        }
+        for (int i = 0; i < OPENERS; i++) fine = waitpid(openers[i], &status, 0) == openers[i] && status == 0 && fine;
+        check_folder_free(folder);
+    }
+    assert_true(fine);
+}
+
 int main(void)
 {
     if (access("/dev/shm", W_OK) == 0) setenv("TMPDIR", "/dev/shm", 0);
-    const struct CMUnitTest tests[] = {cmocka_unit_test(collectors_and_adders_agree)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(openers_of_a_new_one_agree),
+                                       cmocka_unit_test(collectors_and_adders_agree)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
