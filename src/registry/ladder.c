@@ -10,6 +10,14 @@
 #include "base/files.h"
 #include "base/mem.h"
 
+// Version 2: what a service keeps beside its models.
+#define TABLES_KEYS ""
+#define TABLES_USAGE ""
+#define TABLES_AUDIT ""
+#define TABLES_DEPLOYMENTS ""
+#define TABLES_JOBS ""
+#define TABLES_SIGNATURES ""
+
 static const char *const steps[REGISTRY_VERSION] = {
     "CREATE TABLE meta(id INTEGER PRIMARY KEY CHECK(id = 1), change INTEGER NOT NULL) STRICT;"
     "INSERT INTO meta(id, change) VALUES(1, 0);"
@@ -33,6 +41,7 @@ static const char *const steps[REGISTRY_VERSION] = {
     "CREATE TABLE aliases(model INTEGER NOT NULL REFERENCES models(id), alias TEXT NOT NULL,"
     " entry INTEGER NOT NULL REFERENCES alias_history(id), PRIMARY KEY(model, alias)) STRICT, WITHOUT ROWID;"
     "CREATE INDEX aliases_entry ON aliases(entry);",
+    TABLES_KEYS TABLES_USAGE TABLES_AUDIT TABLES_DEPLOYMENTS TABLES_JOBS TABLES_SIGNATURES,
 };
 
 const ladder ladder_current = {REGISTRY_VERSION, steps};

@@ -18,6 +18,7 @@
 #include "base/decimal.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "serve/access.h"
 #include "serve/loop_impl.h"
 
 enum { HEAD_BYTES_MAX = 512, READ_LEAST = 4096 };
@@ -366,9 +367,9 @@ static void fill_request(connection *c, const char *data, request *q, arena *mem
                    .path = http_str(data, p->path),
                    .query = http_str(data, p->query),
                    .body = {data + p->body_at, p->body_len},
-                   .content_type = http_str(data, p->fields[FIELD_CONTENT_TYPE]),
-                   .accept = http_str(data, p->fields[FIELD_ACCEPT]),
-                   .if_none_match = http_str(data, p->fields[FIELD_IF_NONE_MATCH]),
+                   .head = p,
+                   .data = data,
+                   .who = &local_principal,
                    .memory = memory};
     for (size_t i = 0; i < ROUTE_PARAMETERS_MAX; i++) c->match.parameters[i] = http_str(data, c->parameters[i]);
 }
@@ -434,7 +435,8 @@ static bool start_job(connection *c)
     return true;
 }
 
-static bool run_inline(connection *c, char *data)
+// 1: answered; 0: the handler wants a worker; negative: the connection is closed.
+static int run_inline(connection *c, char *data)
 {
     loop *l = c->home;
     request q;
@@ -442,7 +444,12 @@ static bool run_inline(connection *c, char *data)
     response r = {.status = 200, .content_type = c->match.route->gives, .body = &l->body, .at = {.row = -1}};
     counter_add(&l->meters.requests_started, 1);
     fill_request(c, data, &q, &l->memory);
-    dispatch_run(&l->serving, &c->match, &q, false, &r);
+    int rc = dispatch_run(&l->serving, &c->match, &q, false, &r);
+    if (rc == HANDLER_WORKER) {
+        arena_reset(&l->memory);
+        counter_add(&l->meters.requests_ended, 1); // starts again
+        return 0;
+    }
     bool open = answer(c, &r, &l->body, q.method == HTTP_HEAD);
     if (l->memory.used > KEPT_BYTES)
         arena_clear(&l->memory);
@@ -450,7 +457,15 @@ static bool run_inline(connection *c, char *data)
         arena_reset(&l->memory);
     if (l->body.cap > KEPT_BYTES) buf_clear(&l->body);
     count(c, c->match.index, r.status, l->now_ns);
-    return open;
+    return open ? 1 : -1;
+}
+
+// Whether a request goes to a worker at once.
+static bool is_heavy(const connection *c, const char *data)
+{
+    const route *r = c->match.route;
+    return r->flags & ROUTE_BLOCKS || c->wants_worker ||
+           (r->takes && (c->parser.body_len >= WORK_BODY_BYTES || is_gzip(c, data)));
 }
 
 // The header is there: refuse now what would be refused later, before the body is sent. False: the connection is
@@ -485,6 +500,7 @@ static bool take_head(connection *c, char *data, size_t len)
 static void next_request(connection *c)
 {
     http_parser_init(&c->parser);
+    c->wants_worker = false;
     c->phase = PHASE_NONE;
 }
 
@@ -513,9 +529,14 @@ static bool serve_bytes(connection *c, char *data, size_t len, bool own, size_t 
         }
         c->turn--;
         if (!c->refused) {
-            bool heavy = c->match.route->takes && (c->parser.body_len >= WORK_BODY_BYTES || is_gzip(c, data + at));
+            bool heavy = is_heavy(c, data + at);
+            if (!heavy) {
+                int rc = run_inline(c, data + at);
+                if (rc < 0) return false;
+                heavy = c->wants_worker = rc == 0;
+            }
             if (heavy && !own) break; // moved to c->in first, and looked at again from there
-            if (heavy ? !start_job(c) : !run_inline(c, data + at)) return false;
+            if (heavy && !start_job(c)) return false;
             if (c->job) break;
         }
         at += c->parser.total;
@@ -706,6 +727,7 @@ void connection_answered(connection *c, job *j)
     c->in_at += c->parser.total;
     bool blocked = c->out.len > 0;
     http_parser_init(&c->parser);
+    c->wants_worker = false;
     if (!blocked) c->phase = PHASE_NONE;
     if (c->in_at == c->in.len) {
         give_buffer(l, &c->in);

@@ -59,7 +59,8 @@ static int refuse_body(const route_match *m, const http_parser *p, const char *d
 {
     str type = http_str(data, p->fields[FIELD_CONTENT_TYPE]);
     str encoding = http_str(data, p->fields[FIELD_CONTENT_ENCODING]);
-    if (type.len > 0 && !http_type_is(type, m->route->takes))
+    bool any = m->route->takes[0] == '*';
+    if (!any && type.len > 0 && !http_type_is(type, m->route->takes))
         return fail(m, r, 415, "media_type", "The body must be JSON in UTF-8: send Content-Type: application/json");
     if (encoding.len > 0 && !http_type_is(encoding, "gzip") && !http_type_is(encoding, "identity")) {
         r->extra = "Accept-Encoding: gzip, identity\r\n";
@@ -120,13 +121,21 @@ static int run(serving *s, const route_match *m, request *q, bool gzip, response
 {
     TRY(decode_parameters(m, q, e));
     if (gzip) TRY(inflate_gzip(q->body, s->options->body_max, &q->body, q->memory, e));
-    TRY(m->route->handle(s, q, r, e));
-    return buf_check(r->body, e);
+    int rc = m->route->handle(s, q, r, e);
+    return rc != 0 ? rc : buf_check(r->body, e);
 }
 
-void dispatch_run(serving *s, const route_match *m, request *q, bool gzip, response *r)
+int serving_registry(serving *s, registry **out, err *e)
+{
+    if (!*s->registry) TRY(registry_open(s->registry, s->options->data_dir, NULL, e));
+    *out = *s->registry;
+    return 0;
+}
+
+int dispatch_run(serving *s, const route_match *m, request *q, bool gzip, response *r)
 {
     err e = ERR_NONE;
     int rc = run(s, m, q, gzip, r, &e);
     if (rc < 0) dispatch_fail(m->protocol, r, r->status >= 400 ? r->status : http_status_of(rc), &e);
+    return rc > 0 ? rc : 0;
 }

@@ -239,24 +239,62 @@ static const struct {
     [FIELD_ACCEPT] = {"accept", false},
     [FIELD_IF_NONE_MATCH] = {"if-none-match", false},
     [FIELD_AUTHORIZATION] = {"authorization", true},
+    [FIELD_API_KEY] = {"x-api-key", true},
+    [FIELD_ORIGIN] = {"origin", true},
+    [FIELD_SEC_FETCH_SITE] = {"sec-fetch-site", true},
+    [FIELD_IDEMPOTENCY_KEY] = {"idempotency-key", true},
+    [FIELD_INFERENCE_HEADER_CONTENT_LENGTH] = {"inference-header-content-length", true},
+    [FIELD_CONTENT_RANGE] = {"content-range", true},
+    [FIELD_TRACEPARENT] = {"traceparent", false}, // twice is as if the client had not said
+    [FIELD_TRACESTATE] = {"tracestate", false},
+    [FIELD_FORWARDED_FOR] = {"x-forwarded-for", false},
+    [FIELD_FORWARDED_PROTO] = {"x-forwarded-proto", false},
+    [FIELD_PRIORITY] = {"priority", false},
+    [FIELD_TIMEOUT] = {"x-request-timeout", true},
+    [FIELD_LAST_EVENT_ID] = {"last-event-id", true},
 };
 
+enum { FIELD_NAME_MAX = 31 };
+
+// By length first: most lines are of no interest, and few names have the same.
 static int find_field(str name)
 {
-    switch (name.len) {
-    case 4: return equal_fold(name, "host") ? FIELD_HOST : -1;
-    case 6: return equal_fold(name, "accept") ? FIELD_ACCEPT : equal_fold(name, "expect") ? FIELD_EXPECT : -1;
-    case 10: return equal_fold(name, "connection") ? FIELD_CONNECTION : -1;
-    case 12: return equal_fold(name, "content-type") ? FIELD_CONTENT_TYPE : -1;
-    case 13:
-        return equal_fold(name, "if-none-match")   ? FIELD_IF_NONE_MATCH
-               : equal_fold(name, "authorization") ? FIELD_AUTHORIZATION
-                                                   : -1;
-    case 14: return equal_fold(name, "content-length") ? FIELD_CONTENT_LENGTH : -1;
-    case 16: return equal_fold(name, "content-encoding") ? FIELD_CONTENT_ENCODING : -1;
-    case 17: return equal_fold(name, "transfer-encoding") ? FIELD_TRANSFER_ENCODING : -1;
-    default: return -1;
+    static const struct {
+        uint8_t field, n; // the next n of `order` have that length
+    } by_len[FIELD_NAME_MAX + 1] = {
+        [4] = {0, 1},   [6] = {1, 3},   [8] = {4, 1},   [9] = {5, 1},   [10] = {6, 2},  [11] = {8, 1}, [12] = {9, 1},
+        [13] = {10, 4}, [14] = {14, 2}, [15] = {16, 2}, [16] = {18, 1}, [17] = {19, 3}, [31] = {22, 1}};
+    static const uint8_t order[] = {
+        FIELD_HOST,
+        FIELD_ACCEPT,
+        FIELD_EXPECT,
+        FIELD_ORIGIN,
+        FIELD_PRIORITY,
+        FIELD_API_KEY,
+        FIELD_CONNECTION,
+        FIELD_TRACESTATE,
+        FIELD_TRACEPARENT,
+        FIELD_CONTENT_TYPE,
+        FIELD_IF_NONE_MATCH,
+        FIELD_AUTHORIZATION,
+        FIELD_CONTENT_RANGE,
+        FIELD_LAST_EVENT_ID,
+        FIELD_CONTENT_LENGTH,
+        FIELD_SEC_FETCH_SITE,
+        FIELD_IDEMPOTENCY_KEY,
+        FIELD_FORWARDED_FOR,
+        FIELD_CONTENT_ENCODING,
+        FIELD_TRANSFER_ENCODING,
+        FIELD_FORWARDED_PROTO,
+        FIELD_TIMEOUT,
+        FIELD_INFERENCE_HEADER_CONTENT_LENGTH,
+    };
+    if (name.len > FIELD_NAME_MAX) return -1;
+    for (int i = 0; i < by_len[name.len].n; i++) {
+        int field = order[by_len[name.len].field + i];
+        if (equal_fold(name, fields[field].name)) return field;
     }
+    return -1;
 }
 
 // The field of a line whose name is written the way most clients write it, which needs no look at each letter; -1 if it
@@ -279,8 +317,14 @@ static int guess_field(str line, size_t *len)
         GUESS("content-length:", FIELD_CONTENT_LENGTH);
         GUESS("connection:", FIELD_CONNECTION);
         break;
-    case 'A': GUESS("Accept:", FIELD_ACCEPT); break;
-    case 'a': GUESS("accept:", FIELD_ACCEPT); break;
+    case 'A':
+        GUESS("Accept:", FIELD_ACCEPT);
+        GUESS("Authorization:", FIELD_AUTHORIZATION);
+        break;
+    case 'a':
+        GUESS("accept:", FIELD_ACCEPT);
+        GUESS("authorization:", FIELD_AUTHORIZATION);
+        break;
     default: break;
     }
     return -1;

@@ -40,6 +40,19 @@ typedef enum http_field {
     FIELD_ACCEPT,
     FIELD_IF_NONE_MATCH,
     FIELD_AUTHORIZATION,
+    FIELD_API_KEY, // X-API-Key
+    FIELD_ORIGIN,
+    FIELD_SEC_FETCH_SITE,
+    FIELD_IDEMPOTENCY_KEY,
+    FIELD_INFERENCE_HEADER_CONTENT_LENGTH, // of the binary tensor extension
+    FIELD_CONTENT_RANGE,
+    FIELD_TRACEPARENT,
+    FIELD_TRACESTATE,
+    FIELD_FORWARDED_FOR,   // X-Forwarded-For
+    FIELD_FORWARDED_PROTO, // X-Forwarded-Proto
+    FIELD_PRIORITY,        // RFC 9218: "u=0" to "u=7"
+    FIELD_TIMEOUT,         // X-Request-Timeout: seconds, at most three decimals
+    FIELD_LAST_EVENT_ID,
     FIELDS_N,
 } http_field;
 
@@ -84,6 +97,12 @@ http_step http_parse(http_parser *p, char *data, size_t len, const http_limits *
 static inline str http_str(const char *data, http_span s)
 {
     return (str){data + s.at, s.len};
+}
+
+// A header field of a request; empty if it was not there.
+static inline str request_field(const request *q, http_field f)
+{
+    return q->head ? http_str(q->data, q->head->fields[f]) : (str){0};
 }
 
 // Reason phrases: "Not Found".

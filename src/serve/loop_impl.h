@@ -62,15 +62,16 @@ struct connection {
     connection *before, *after; // all of a loop
     int fd;
     phase phase;
-    bool readable; // there may be something to read
-    bool hung_up;  // the peer has sent its last byte: read until there is none
-    bool ended;    // and we have read it
-    bool starved;  // what is in `in` is no whole request
-    bool last;     // the present request is
-    bool closing;  // after what is in `out`
-    bool refused;  // the present request was answered at its header
-    bool again;    // on the loop's list of those whose turn was over
-    bool gone;     // closed; its job is still out
+    bool readable;     // there may be something to read
+    bool hung_up;      // the peer has sent its last byte: read until there is none
+    bool ended;        // and we have read it
+    bool starved;      // what is in `in` is no whole request
+    bool last;         // the present request is
+    bool closing;      // after what is in `out`
+    bool wants_worker; // its handler said so
+    bool refused;      // the present request was answered at its header
+    bool again;        // on the loop's list of those whose turn was over
+    bool gone;         // closed; its job is still out
     uint8_t protocol_minor;
     unsigned turn;
     http_parser parser;

@@ -4,6 +4,8 @@
 #ifndef SLIPWAY_SERVE_PROTOCOL_H
 #define SLIPWAY_SERVE_PROTOCOL_H
 
+#include <stdbool.h>
+
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/err.h"
@@ -20,15 +22,42 @@ typedef enum http_method {
 
 enum { ROUTE_PARAMETERS_MAX = 4 };
 
+// What a caller must be allowed. A route that names nothing is denied to everybody.
+typedef enum permission {
+    MAY_PREDICT = 1 << 0, // use and describe the models in scope
+    MAY_READ = 1 << 1,    // look at versions, deployments, datasets, runs
+    MAY_TRAIN = 1 << 2,   // datasets, runs, batch predictions
+    MAY_DEPLOY = 1 << 3,  // versions, aliases, deployments, loading and unloading
+    MAY_MONITOR = 1 << 4, // metrics
+    MAY_ADMIN = 1 << 5,   // keys, quotas, usage, audit
+    FOR_ANYONE = 1 << 6,  // without a key: only whether the server lives
+} permission;
+
+// Who asks. Immutable; lives as long as the request.
+typedef struct principal {
+    const char *id;     // for usage and audit: of the key, or "local" on a loopback server without keys
+    const char *tenant; // "" is the default one
+    unsigned may;       // permission bits
+    size_t n_models;    // 0: all models of the tenant
+    const char *const *models;
+} principal;
+
+struct http_parser;
+
 // A request whose body is complete. Views live as long as the request.
 typedef struct request {
     http_method method;
-    str path, query; // raw, as sent
-    str body;        // decoded: neither chunks nor compression are left
-    str content_type, accept, if_none_match;
+    str path, query;                // raw, as sent
+    str body;                       // decoded: neither chunks nor compression are left
+    const struct http_parser *head; // for request_field(), see http.h; NULL in tests
+    const char *data;
+    const principal *who;
     str parameters[ROUTE_PARAMETERS_MAX]; // of the pattern's {}, in order, percent-decoded and checked
     arena *memory;
 } request;
+
+typedef struct serving serving; // the models now served, metrics, options: see serving.h
+typedef struct response response;
 
 // Where in a request something is wrong: what an error says beside its sentence. Views live as long as the request.
 typedef struct place {
@@ -38,28 +67,57 @@ typedef struct place {
     str pointer;      // RFC 6901 into the body; len 0: none
 } place;
 
+// A body that goes on after the first bytes, as chunks: server-sent events, tokens. The event loop asks for more when
+// what it has is sent and wait_ms have passed. One thread at a time; never blocks.
+typedef struct response_stream response_stream;
+struct response_stream {
+    int (*next)(response_stream *s, buf *out, bool *ended, err *e); // appends; negative cuts the connection
+    void (*close)(response_stream *s); // always, last: after the end, or when the client left. Frees s
+    uint32_t wait_ms;
+};
+
+// A request's body that is taken piece by piece, for routes with ROUTE_TAKES_PIECES. Called by workers, one at a time.
+typedef struct body_sink body_sink;
+struct body_sink {
+    int (*write)(body_sink *s, str piece, err *e);
+    int (*end)(body_sink *s, serving *v, const request *q, response *r, err *e); // the body is complete: answer
+    void (*close)(body_sink *s); // always, last; without end() before it the client left, or was refused. Frees s
+};
+
 // A response under construction. `body` is a buffer of the caller: handlers append.
-typedef struct response {
+struct response {
     int status; // 200 unless set; a handler that fails may set what the error is answered with, else http_status_of()
     const char *content_type;
     const char *extra; // more header lines, each ended by CRLF, or NULL; static or from the request's arena
     buf *body;
-    place at; // of the error, if the handler fails
-} response;
+    place at;                // of the error, if the handler fails
+    response_stream *stream; // taken: follows `body`
+    body_sink *sink;         // taken: set by a handler of a route with ROUTE_TAKES_PIECES, called at the header
+};
 
-typedef struct serving serving; // the models now served, metrics, options: see serving.h
+enum {
+    HANDLER_WORKER = 1, // nothing was done yet: call again on a worker. Never said there.
+};
 
-// Called by one thread with the serving of that thread; never blocks. What it takes comes from q->memory.
+// Called by one thread with the serving of that thread. What it takes comes from q->memory. On an event loop it never
+// blocks; where that may be necessary it returns HANDLER_WORKER, or its route has ROUTE_BLOCKS.
 typedef int route_handler(serving *s, const request *q, response *r, err *e);
+
+typedef enum route_flag {
+    ROUTE_BLOCKS = 1 << 0,       // disk, registry: always on a worker, where serving_registry() is
+    ROUTE_TAKES_PIECES = 1 << 1, // the handler is called at the header and gives a sink for the body
+} route_flag;
 
 typedef struct route {
     unsigned methods;    // http_method bits; HEAD comes with GET
-    const char *pattern; // "/api/v1/models/{}/predict": {} is one segment
+    const char *pattern; // "/api/v1/models/{}/predict": {} is one segment, or what stands in it before a literal end
     const char *name;    // label in metrics, operation id in the OpenAPI document
     const char *about;
-    const char *takes; // media type of the request's body, NULL if it has none
+    const char *takes; // media type of the request's body, "*/*" for any; NULL if it has none
     const char *gives; // media type of the answer
     route_handler *handle;
+    unsigned needs; // one permission
+    unsigned flags; // route_flag
 } route;
 
 typedef struct protocol_row {
@@ -72,7 +130,7 @@ typedef struct protocol_row {
 
 const protocol_row *const *protocol_rows(size_t *n); // the first one also answers where no route is found
 
-enum { ROUTES_MAX = 64 }; // of all protocols together
+enum { ROUTES_MAX = 160 }; // of all protocols together
 
 // What a request's path and method lead to.
 typedef struct route_match {

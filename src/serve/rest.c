@@ -8,6 +8,8 @@
 
 #include "base/json.h"
 #include "serve/example.h"
+#include "serve/inference.h"
+#include "serve/models.h"
 #include "serve/serving.h"
 
 #define JSON_TYPE "application/json"
@@ -36,44 +38,30 @@ static void fail(response *r, int status, const err *e)
     buf_add_text(r->body, "}\n");
 }
 
-static int find_model(const serving *s, str name, const snapshot_model **out, response *r, err *e)
+typedef struct predict_call {
+    inference inference; // its context is this
+    body_form form;
+} predict_call;
+
+static int finish_predict(const request *q, response *r, const inference *i, err *e)
 {
-    *out = snapshot_find(s->models, name);
-    if (*out) return 0;
-    r->at.code = "unknown_model";
-    const char *names[64];
-    size_t n = 0;
-    for (; n < s->models->n && n < 64; n++) names[n] = s->models->models[n].name;
-    char text[MODEL_NAME_MAX + 1];
-    if (name.len > MODEL_NAME_MAX) return err_set(e, ERR_NOT_FOUND, "there is no model with a name that long");
-    memcpy(text, name.data, name.len);
-    text[name.len] = '\0';
-    const char *near = nearest_name(text, names, n);
-    if (near) return err_set(e, ERR_NOT_FOUND, "there is no model \"%s\"; did you mean \"%s\"?", text, near);
-    return err_set(e, ERR_NOT_FOUND, "there is no model \"%s\"", text);
+    (void)q, (void)e;
+    const predict_call *call = i->context;
+    encode_prediction(i->version->encoder, call->form, &i->out, r->body);
+    return 0;
 }
 
 static int predict(serving *s, const request *q, response *r, err *e)
 {
-    const snapshot_model *m;
-    TRY(find_model(s, q->parameters[0], &m, r, e));
-    if (!m->now) {
-        r->status = m->wanted ? 503 : 404;
-        r->at.code = m->wanted ? "model_broken" : "not_deployed";
-        if (!m->wanted) return err_set(e, ERR_NOT_FOUND, "no version of \"%s\" is deployed", m->name);
-        return err_set(e, ERR_NOT_FOUND, "version %" PRId64 " of \"%s\" could not be loaded", m->wanted, m->name);
-    }
-    const served *v = m->now;
-    body_form form;
-    batch in;
-    prediction out;
-    TRY(decode_predict(&in, &form, v->decoder, q->body, s->options->rows_max, &r->at, q->memory, e));
-    TRY(model_predict(v->model, &in, &out, q->memory, e));
-    encode_prediction(v->encoder, form, &out, r->body);
-    model_meter_slot *meter = &v->meter->slots[s->slot];
-    counter_add(&meter->rows, in.n_rows);
-    counter_add(&meter->requests, 1);
-    return 0;
+    const served *v;
+    TRY(models_pick(s, q, q->parameters[0], (str){0}, &v, r, e));
+    if (inference_wants_worker(s, v)) return HANDLER_WORKER;
+    predict_call *call = arena_alloc(q->memory, 1, sizeof *call);
+    if (!call) return err_set(e, ERR_MEMORY, "no memory for a request");
+    call->inference = (inference){.version = v, .finish = finish_predict, .context = call};
+    TRY(decode_predict(&call->inference.in, &call->form, v->decoder, q->body, s->options->rows_max, &r->at, q->memory,
+                       e));
+    return inference_run(s, q, r, &call->inference, e);
 }
 
 // 304 if the client has it already.
@@ -84,7 +72,8 @@ static int send_tagged(const request *q, response *r, str text, const char *etag
     if (!extra) return err_set(e, ERR_MEMORY, "no memory for a header");
     snprintf(extra, len, "ETag: %s\r\nCache-Control: no-cache\r\n", etag);
     r->extra = extra;
-    if (str_equal(q->if_none_match, str_of(etag)) || http_list_has(q->if_none_match, etag)) {
+    str have = request_field(q, FIELD_IF_NONE_MATCH);
+    if (str_equal(have, str_of(etag)) || http_list_has(have, etag)) {
         r->status = 304;
         return 0;
     }
@@ -102,7 +91,7 @@ static int list_models(serving *s, const request *q, response *r, err *e)
 static int describe_model(serving *s, const request *q, response *r, err *e)
 {
     const snapshot_model *m;
-    TRY(find_model(s, q->parameters[0], &m, r, e));
+    TRY(models_find(s, q, q->parameters[0], &m, r, e));
     return send_tagged(q, r, m->card, m->etag, e);
 }
 
@@ -197,15 +186,19 @@ static int front_page(serving *s, const request *q, response *r, err *e)
 
 static const route routes[] = {
     {HTTP_POST, "/api/v1/models/{}/predict", "predict", "Predict rows, or columns, with the deployed version",
-     JSON_TYPE, JSON_TYPE, predict},
-    {HTTP_GET, "/api/v1/models", "listModels", "The models of the registry", NULL, JSON_TYPE, list_models},
+     JSON_TYPE, JSON_TYPE, predict, MAY_PREDICT, 0},
+    {HTTP_GET, "/api/v1/models", "listModels", "The models of the registry", NULL, JSON_TYPE, list_models, MAY_PREDICT,
+     0},
     {HTTP_GET, "/api/v1/models/{}", "describeModel", "Schema, metrics, versions and aliases of a model", NULL,
-     JSON_TYPE, describe_model},
-    {HTTP_GET, "/health/live", "live", "Whether the server answers", NULL, JSON_TYPE, live},
-    {HTTP_GET, "/health/ready", "ready", "Whether every deployed model can be served", NULL, JSON_TYPE, ready},
-    {HTTP_GET, "/metrics", "metrics", "Counters for Prometheus", NULL, "text/plain; version=0.0.4", metrics_text},
-    {HTTP_GET, "/openapi.json", "openapi", "This description", NULL, JSON_TYPE, openapi},
-    {HTTP_GET, "/", "frontPage", "The models, for people", NULL, "text/plain; charset=utf-8", front_page},
+     JSON_TYPE, describe_model, MAY_PREDICT, 0},
+    {HTTP_GET, "/health/live", "live", "Whether the server answers", NULL, JSON_TYPE, live, FOR_ANYONE, 0},
+    {HTTP_GET, "/health/ready", "ready", "Whether every deployed model can be served", NULL, JSON_TYPE, ready,
+     FOR_ANYONE, 0},
+    {HTTP_GET, "/metrics", "metrics", "Counters for Prometheus", NULL, "text/plain; version=0.0.4", metrics_text,
+     MAY_MONITOR, 0},
+    {HTTP_GET, "/openapi.json", "openapi", "This description", NULL, JSON_TYPE, openapi, MAY_PREDICT, 0},
+    {HTTP_GET, "/", "frontPage", "The models, for people", NULL, "text/plain; charset=utf-8", front_page, MAY_PREDICT,
+     0},
 };
 
 const protocol_row rest_protocol = {

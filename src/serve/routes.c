@@ -42,10 +42,12 @@ static bool path_matches(const char *pattern, str path, str parameters[ROUTE_PAR
         }
         const char *slash = memchr(p, '/', (size_t)(end - p));
         const char *stop = slash ? slash : end;
-        if (stop == p || n == ROUTE_PARAMETERS_MAX) return false;
+        pattern += 2;
+        size_t literal = strcspn(pattern, "/"); // "{}:predict"
+        if ((size_t)(stop - p) <= literal || n == ROUTE_PARAMETERS_MAX) return false;
+        stop -= literal;
         parameters[n++] = (str){p, (size_t)(stop - p)};
         p = stop;
-        pattern += 2;
     }
     return p == end;
 }

@@ -20,6 +20,7 @@ struct serving {
     size_t slot; // of this thread in model_meter.slots
     const atomic_bool *stopping;
     const char *instance; // names the data directory, see server_is_ours()
+    registry **registry;  // of a worker: opened when first asked for; NULL on an event loop
     bool loopback;        // bound to a loopback address: only its names are accepted as Host
 };
 
@@ -27,8 +28,17 @@ struct serving {
 // answer that *r now holds (OPTIONS is answered here too).
 int dispatch_head(const serving *s, const http_parser *p, const char *data, route_match *m, response *r);
 
+// Whether this thread may block.
+static inline bool serving_may_block(const serving *s)
+{
+    return s->registry != NULL;
+}
+// The registry, on a worker. A view: until the worker ends.
+MUST_CHECK int serving_registry(serving *s, registry **out, err *e);
+
 // The whole request: parameters decoded, the body inflated if `gzip`, the handler called; an error becomes an answer.
-void dispatch_run(serving *s, const route_match *m, request *q, bool gzip, response *r);
+// HANDLER_WORKER if the handler said so, else 0.
+int dispatch_run(serving *s, const route_match *m, request *q, bool gzip, response *r);
 
 // An error in the protocol's shape, from a status and a sentence.
 void dispatch_fail(const protocol_row *p, response *r, int status, const err *e);

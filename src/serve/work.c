@@ -48,12 +48,14 @@ static void *run(void *context)
 {
     start *at = context;
     common *s = at->shared;
+    registry *opened = NULL;
     serving mine = {.options = &s->options,
                     .meters = s->meters,
                     .n_meters = s->n_loops,
                     .slot = s->n_loops + at->index,
                     .stopping = &s->stopping,
                     .instance = s->instance,
+                    .registry = &opened,
                     .loopback = s->loopback};
     mem_free(at);
     for (job *j; (j = next_job(s));) {
@@ -61,6 +63,7 @@ static void *run(void *context)
         dispatch_run(&mine, &j->match, &j->request, j->gzip, &j->response);
         loop_job_done(j->home, j);
     }
+    registry_close(opened);
     return NULL;
 }
 
