@@ -30,6 +30,20 @@ int batch_new(batch *out, const schema *s, size_t n_rows, arena *a, err *e)
     return 0;
 }
 
+int batch_blank(batch *out, const schema *s, size_t n_rows, arena *a, err *e)
+{
+    TRY(batch_new(out, s, n_rows, a, e));
+    for (size_t i = 0; i < s->n_inputs; i++) {
+        const batch_column *c = &out->columns[i];
+        for (size_t row = 0; row < n_rows; row++) {
+            if (c->f32) c->f32[row] = 0;
+            if (c->i64) c->i64[row] = 0;
+            if (c->strings) c->strings[row] = STR("0");
+        }
+    }
+    return 0;
+}
+
 // What an input of the type accepts, for messages.
 static const char *wanted(column_type t)
 {

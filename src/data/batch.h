@@ -25,6 +25,9 @@ typedef struct batch {
 // Room for n_rows, every value missing.
 MUST_CHECK int batch_new(batch *out, const schema *s, size_t n_rows, arena *a, err *e);
 
+// Rows that say nothing, to try a model with: zeros, and "0" for texts.
+MUST_CHECK int batch_blank(batch *out, const schema *s, size_t n_rows, arena *a, err *e);
+
 // The rows (NULL: all of them, n_rows is ignored) of a frame whose columns have the schema's names; other columns are
 // ignored, an absent one is ERR_INPUT. Texts are views into the frame. Values are converted the way requests are:
 //   integer, real   any finite number that float32 can hold, and texts that CSV would read as one

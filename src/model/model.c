@@ -42,12 +42,7 @@ static int warm(const model *m, err *e)
     arena_init(&a, BLOCK_MEMORY_MAX);
     batch b;
     prediction unused;
-    int rc = batch_new(&b, model_schema(m), 1, &a, e);
-    for (size_t i = 0; rc == 0 && i < b.schema->n_inputs; i++) {
-        if (b.columns[i].f32) b.columns[i].f32[0] = 0;
-        if (b.columns[i].i64) b.columns[i].i64[0] = 0;
-        if (b.columns[i].strings) b.columns[i].strings[0] = STR("0");
-    }
+    int rc = batch_blank(&b, model_schema(m), 1, &a, e);
     if (rc == 0) rc = predict(m, &b, &unused, &a, e);
     arena_clear(&a);
     return rc == ERR_INPUT ? 0 : rc; // zeros may be no values of this model

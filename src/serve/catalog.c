@@ -33,6 +33,7 @@ static void served_drop(served *v)
     if (!v || atomic_fetch_sub(&v->n_owners, 1) > 1) return;
     decoder_free(v->decoder);
     encoder_free(v->encoder);
+    running_close(v->running);
     model_drop(v->model);
     mem_free(v);
 }
@@ -67,7 +68,7 @@ static int served_new(served **out, catalog *c, const char *name, int64_t versio
         goto failed;
     }
     if ((rc = registry_load(c->registry, name, version, &p, e)) < 0) goto failed;
-    if ((rc = model_open(&v->model, p, e)) < 0) goto failed;
+    if ((rc = running_open(&v->running, &v->model, p, e)) < 0) goto failed;
     if ((rc = decoder_new(&v->decoder, model_schema(v->model), e)) < 0) goto failed;
     if ((rc = encoder_new(&v->encoder, model_schema(v->model), name, version, e)) < 0) goto failed;
     *out = v;

@@ -11,6 +11,7 @@
 #include "serve/decode.h"
 #include "serve/encode.h"
 #include "serve/meters.h"
+#include "serve/runtime.h"
 
 // One version of a model, made ready. Immutable and counted, so any thread.
 typedef struct served {
@@ -20,6 +21,7 @@ typedef struct served {
     model *model;
     decoder *decoder;
     encoder *encoder;
+    running *running;
     model_meter *meter; // borrowed until the catalog is freed
 } served;
 

@@ -422,6 +422,7 @@ static bool start_job(connection *c)
     j->gzip = is_gzip(c, data);
     j->start_ns = l->now_ns;
     fill_request(c, data, &j->request, &j->memory);
+    j->request.job = j;
     j->match = c->match;
     j->response = (response){.status = 200, .content_type = c->match.route->gives, .body = &j->body, .at = {.row = -1}};
     counter_add(&l->meters.requests_started, 1);

@@ -132,10 +132,16 @@ int serving_registry(serving *s, registry **out, err *e)
     return 0;
 }
 
+void dispatch_end(const route_match *m, response *r, int rc, const err *e)
+{
+    if (rc < 0) dispatch_fail(m->protocol, r, r->status >= 400 ? r->status : http_status_of(rc), e);
+}
+
 int dispatch_run(serving *s, const route_match *m, request *q, bool gzip, response *r)
 {
     err e = ERR_NONE;
     int rc = run(s, m, q, gzip, r, &e);
-    if (rc < 0) dispatch_fail(m->protocol, r, r->status >= 400 ? r->status : http_status_of(rc), &e);
-    return rc > 0 ? rc : 0;
+    if (rc > 0) return rc; // from HANDLER_AWAY on, the request may be gone
+    dispatch_end(m, r, rc, &e);
+    return 0;
 }

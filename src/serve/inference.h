@@ -20,11 +20,18 @@ struct inference {
     const void *context; // of finish
 };
 
-// A handler asks before it decodes anything, and returns HANDLER_WORKER if so: this version's requests are not answered
-// on an event loop.
-bool inference_wants_worker(const serving *s, const served *version);
+// A handler asks before it decodes anything, and returns what is not 0: HANDLER_WORKER where this version's requests
+// are not answered on an event loop; ERR_BUSY, with status and Retry-After in *r, while it has more than it can do.
+MUST_CHECK int inference_begin(const serving *s, const request *q, const served *version, response *r, err *e);
 
-// Predicts and calls i->finish. What it returns is what the handler returns, at once. i lives in q->memory.
+// Predicts and calls i->finish. What it returns is what the handler returns, at once; HANDLER_WORKER too, where the
+// rows are too many for an event loop. i lives in q->memory. The handler's last act: the answer may be on its way
+// already.
 MUST_CHECK int inference_run(serving *s, const request *q, response *r, inference *i, err *e);
+
+// Predicts into i->out and returns, for who makes an answer of several predictions; i->finish is not called. On a
+// worker (serving_may_block()), or for versions and rows that inference_begin() and this one let pass on an event loop:
+// else HANDLER_WORKER.
+MUST_CHECK int inference_predict(serving *s, const request *q, response *r, inference *i, err *e);
 
 #endif

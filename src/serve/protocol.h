@@ -54,6 +54,7 @@ typedef struct request {
     const principal *who;
     str parameters[ROUTE_PARAMETERS_MAX]; // of the pattern's {}, in order, percent-decoded and checked
     arena *memory;
+    struct job *job; // on a worker: for whoever ends what HANDLER_AWAY left open, see work_finish(); else NULL
 } request;
 
 typedef struct serving serving; // the models now served, metrics, options: see serving.h
@@ -97,6 +98,8 @@ struct response {
 
 enum {
     HANDLER_WORKER = 1, // nothing was done yet: call again on a worker. Never said there.
+    HANDLER_AWAY = 2,   // on a worker: the request was handed on, and whoever has it calls work_finish(q->job), perhaps
+                        // before this returns. Until then request, response and arena stay, and are not the worker's.
 };
 
 // Called by one thread with the serving of that thread. What it takes comes from q->memory. On an event loop it never

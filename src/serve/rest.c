@@ -55,7 +55,8 @@ static int predict(serving *s, const request *q, response *r, err *e)
 {
     const served *v;
     TRY(models_pick(s, q, q->parameters[0], (str){0}, &v, r, e));
-    if (inference_wants_worker(s, v)) return HANDLER_WORKER;
+    int rc = inference_begin(s, q, v, r, e);
+    if (rc != 0) return rc;
     predict_call *call = arena_alloc(q->memory, 1, sizeof *call);
     if (!call) return err_set(e, ERR_MEMORY, "no memory for a request");
     call->inference = (inference){.version = v, .finish = finish_predict, .context = call};

@@ -37,8 +37,13 @@ static inline bool serving_may_block(const serving *s)
 MUST_CHECK int serving_registry(serving *s, registry **out, err *e);
 
 // The whole request: parameters decoded, the body inflated if `gzip`, the handler called; an error becomes an answer.
-// HANDLER_WORKER if the handler said so, else 0.
+// HANDLER_WORKER or HANDLER_AWAY if the handler said so, else 0.
 int dispatch_run(serving *s, const route_match *m, request *q, bool gzip, response *r);
+// What a handler returned becomes the answer: an error's, or what it wrote.
+void dispatch_end(const route_match *m, response *r, int rc, const err *e);
+
+// The answer of a request that is away is complete, or failed with rc and *e. Once for each; any thread.
+void work_finish(struct job *j, int rc, const err *e);
 
 // An error in the protocol's shape, from a status and a sentence.
 void dispatch_fail(const protocol_row *p, response *r, int status, const err *e);

@@ -39,6 +39,17 @@ static job *next_job(common *s)
     return j;
 }
 
+void work_finish(job *j, int rc, const err *e)
+{
+    if (rc == 0 && j->response.body->failed) {
+        err full = ERR_NONE;
+        dispatch_end(&j->match, &j->response, buf_check(j->response.body, &full), &full);
+    } else {
+        dispatch_end(&j->match, &j->response, rc, e);
+    }
+    loop_job_done(j->home, j);
+}
+
 typedef struct start {
     common *shared;
     size_t index;
@@ -60,8 +71,8 @@ static void *run(void *context)
     mem_free(at);
     for (job *j; (j = next_job(s));) {
         mine.models = j->models;
-        dispatch_run(&mine, &j->match, &j->request, j->gzip, &j->response);
-        loop_job_done(j->home, j);
+        if (dispatch_run(&mine, &j->match, &j->request, j->gzip, &j->response) != HANDLER_AWAY)
+            loop_job_done(j->home, j);
     }
     registry_close(opened);
     return NULL;
