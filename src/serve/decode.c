@@ -1,7 +1,7 @@
 // One pass over the body with one table lookup a value. A key is first compared with the column that stood at its place
 // in the row before, because clients repeat their order; else it is looked up. Nothing nests, so nothing recurses.
 // SPDX-License-Identifier: Apache-2.0
-#include "serve/decode.h"
+#include "serve/decode_impl.h"
 
 #include <math.h>
 #include <string.h>
@@ -25,17 +25,6 @@ struct decoder {
     uint32_t *table;    // input + 1 by hash, 0 is free; mask + 1 places, at most half of them taken
     size_t mask;
 };
-
-// One body on its way. What is read next is at `at`.
-typedef struct reader {
-    const decoder *d;
-    const char *start, *at, *end;
-    arena *memory;
-    batch *out;
-    size_t rows_cap, rows_max;
-    place *place;
-    err *e;
-} reader;
 
 static bool is_plain(str name)
 {
@@ -78,7 +67,7 @@ void decoder_free(decoder *d)
     mem_free(d);
 }
 
-static int64_t find_name(const decoder *d, str name)
+int64_t decoder_find(const decoder *d, str name)
 {
     for (size_t at = hash_bytes(name.data, name.len, 0) & d->mask; d->table[at]; at = (at + 1) & d->mask) {
         const column_name *n = &d->names[d->table[at] - 1];
@@ -89,223 +78,58 @@ static int64_t find_name(const decoder *d, str name)
 
 // Errors.
 
-static int not_json(reader *r, const char *why)
-{
-    r->place->code = "invalid_json";
-    int64_t at = r->at - r->start;
-    return err_set_at(r->e, ERR_FORMAT, at, "the body is not JSON: %s at byte %lld", why, (long long)at);
-}
-
-static int no_memory(reader *r)
-{
-    r->place->code = "memory";
-    return err_set(r->e, ERR_MEMORY, "the request wants more memory than one may have");
-}
-
 static char *put(char *to, const char *text, size_t len)
 {
     memcpy(to, text, len);
     return to + len;
 }
 
-// "/rows/3/age", or "/columns/age/3": the name escaped as RFC 6901 says. Without memory there is no pointer.
-static void set_place(reader *r, const char *code, body_form form, int64_t row, str name)
+static char *put_escaped(char *to, str name)
 {
-    *r->place = (place){.code = code, .row = row, .column = name};
+    for (size_t i = 0; i < name.len; i++) {
+        char c = name.data[i];
+        if (c == '~' || c == '/') {
+            *to++ = '~';
+            c = c == '~' ? '0' : '1';
+        }
+        *to++ = c;
+    }
+    return to;
+}
+
+// "/rows/3/age", "/instances/3/0" in a row that is an array, or "/columns/age/3": the name escaped as RFC 6901 says.
+// Without memory there is no pointer.
+static void set_place(row_reader *r, const char *code, body_form form, int64_t row, str name)
+{
+    *r->in.place = (place){.code = code, .row = row, .column = name};
     char number[DECIMAL_TEXT_SIZE];
-    size_t digits = row >= 0 ? decimal_format_i64(row, number) : 0;
-    char *text = arena_alloc(r->memory, 2 * name.len + digits + sizeof "/columns//", 1);
+    size_t digits = row >= 0 ? decimal_format_i64(row, number) : 0, root = strlen(r->root);
+    char *text = arena_alloc(r->in.memory, root + 2 * name.len + digits + DECIMAL_TEXT_SIZE + 2, 1);
     if (!text) return;
-    char *p = form == BODY_ROWS ? put(text, "/rows", 5) : put(text, "/columns", 8);
+    char *p = put(text, r->root, root);
     if (form == BODY_ROWS && row >= 0) {
         *p++ = '/';
         p = put(p, number, digits);
     }
     if (name.len > 0) *p++ = '/';
-    for (size_t i = 0; i < name.len; i++) {
-        char c = name.data[i];
-        if (c == '~' || c == '/') {
-            *p++ = '~';
-            c = c == '~' ? '0' : '1';
-        }
-        *p++ = c;
-    }
+    if (name.len > 0 && r->position >= 0 && form == BODY_ROWS)
+        p += decimal_format_i64(r->position, p);
+    else
+        p = put_escaped(p, name);
     if (form == BODY_COLUMNS && row >= 0) {
         *p++ = '/';
         p = put(p, number, digits);
     }
-    r->place->pointer = (str){text, (size_t)(p - text)};
+    r->in.place->pointer = (str){text, (size_t)(p - text)};
 }
 
 // What is wrong with one value: "row 3, column "age": a text where a number belongs".
-static int wrong_value(reader *r, const char *code, body_form form, size_t row, str name, const char *what,
+static int wrong_value(row_reader *r, const char *code, body_form form, size_t row, str name, const char *what,
                        const char *wanted)
 {
     set_place(r, code, form, (int64_t)row, name);
-    return err_set(r->e, ERR_INPUT, "row %zu, column \"" STR_FORMAT "\": %s%s%s", row, STR_ARGS(name), what,
+    return err_set(r->in.e, ERR_INPUT, "row %zu, column \"" STR_FORMAT "\": %s%s%s", row, STR_ARGS(name), what,
                    wanted ? " where " : "", wanted ? wanted : "");
-}
-
-// Characters.
-
-static inline void skip_blanks(reader *r)
-{
-    while (r->at < r->end && (*r->at == ' ' || *r->at == '\n' || *r->at == '\r' || *r->at == '\t')) r->at++;
-}
-
-static inline bool take(reader *r, char c)
-{
-    if (r->at == r->end || *r->at != c) return false;
-    r->at++;
-    return true;
-}
-
-static int want(reader *r, char c, const char *why)
-{
-    skip_blanks(r);
-    if (take(r, c)) return 0;
-    return not_json(r, r->at == r->end ? "it ends in the middle" : why);
-}
-
-// For where a value of one kind belongs and its first character is not there: 0 if there is a value of another kind.
-static int want_value(reader *r)
-{
-    if (r->at == r->end) return not_json(r, "it ends in the middle");
-    if (memchr("{[\"-0123456789tfn", *r->at, 17)) return 0;
-    return not_json(r, "no value where one belongs");
-}
-
-static int hex4(const char *p, const char *end)
-{
-    if (end - p < 4) return -1;
-    int value = 0;
-    for (int i = 0; i < 4; i++) {
-        char c = p[i];
-        int digit = c >= '0' && c <= '9'                     ? c - '0'
-                    : (c | 0x20) >= 'a' && (c | 0x20) <= 'f' ? (c | 0x20) - 'a' + 10
-                                                             : -1;
-        if (digit < 0) return -1;
-        value = 16 * value + digit;
-    }
-    return value;
-}
-
-static char *put_utf8(char *to, uint32_t c)
-{
-    if (c < 0x80) {
-        *to++ = (char)c;
-    } else if (c < 0x800) {
-        *to++ = (char)(0xC0 | c >> 6);
-        *to++ = (char)(0x80 | (c & 0x3F));
-    } else if (c < 0x10000) {
-        *to++ = (char)(0xE0 | c >> 12);
-        *to++ = (char)(0x80 | (c >> 6 & 0x3F));
-        *to++ = (char)(0x80 | (c & 0x3F));
-    } else {
-        *to++ = (char)(0xF0 | c >> 18);
-        *to++ = (char)(0x80 | (c >> 12 & 0x3F));
-        *to++ = (char)(0x80 | (c >> 6 & 0x3F));
-        *to++ = (char)(0x80 | (c & 0x3F));
-    }
-    return to;
-}
-
-// One escape at r->at, past its backslash; writes at most as many bytes as it took.
-static int unescape(reader *r, char **to)
-{
-    if (r->at == r->end) return not_json(r, "it ends in the middle");
-    switch (*r->at) {
-    case '"': *(*to)++ = '"'; break;
-    case '\\': *(*to)++ = '\\'; break;
-    case '/': *(*to)++ = '/'; break;
-    case 'b': *(*to)++ = '\b'; break;
-    case 'f': *(*to)++ = '\f'; break;
-    case 'n': *(*to)++ = '\n'; break;
-    case 'r': *(*to)++ = '\r'; break;
-    case 't': *(*to)++ = '\t'; break;
-    case 'u': {
-        int c = hex4(r->at + 1, r->end);
-        if (c < 0) return not_json(r, "\\u without four hexadecimal digits");
-        uint32_t code = (uint32_t)c;
-        if (code >= 0xD800 && code < 0xE000) {
-            int low = r->end - r->at > 6 && r->at[5] == '\\' && r->at[6] == 'u' ? hex4(r->at + 7, r->end) : -1;
-            if (code >= 0xDC00 || low < 0xDC00 || low > 0xDFFF) return not_json(r, "half of a surrogate pair");
-            code = 0x10000 + ((code - 0xD800) << 10) + ((uint32_t)low - 0xDC00);
-            r->at += 6;
-        }
-        *to = put_utf8(*to, code);
-        r->at += 4;
-        break;
-    }
-    default: return not_json(r, "an escape that JSON does not have");
-    }
-    r->at++;
-    return 0;
-}
-
-// Whether any of eight bytes ends a run of plain text: a quote, a backslash, a control, or the start of UTF-8.
-static inline uint64_t ends_run(uint64_t word)
-{
-    const uint64_t ones = 0x0101010101010101u, tops = 0x8080808080808080u;
-    uint64_t quote = word ^ '"' * ones, slash = word ^ '\\' * ones;
-    return (((quote - ones) & ~quote) | ((slash - ones) & ~slash) | (word - 0x20 * ones) | word) & tops;
-}
-
-static inline const char *end_of_run(const char *p, const char *end)
-{
-    while (end - p >= 8) {
-        uint64_t word;
-        memcpy(&word, p, 8);
-        if (ends_run(word)) break;
-        p += 8;
-    }
-    while (p < end && *p != '"' && *p != '\\' && (unsigned char)*p >= 0x20 && (unsigned char)*p < 0x80) p++;
-    return p;
-}
-
-// Moves over text up to a quote or backslash: UTF-8 without controls.
-static int pass_text(reader *r)
-{
-    for (;;) {
-        r->at = end_of_run(r->at, r->end);
-        if (r->at == r->end) return not_json(r, "it ends in the middle of a text");
-        if (*r->at == '"' || *r->at == '\\') return 0;
-        size_t len = utf8_char_len((str){r->at, (size_t)(r->end - r->at)});
-        if ((unsigned char)*r->at < 0x20) return not_json(r, "a control character in a text");
-        if (len == 0) return not_json(r, "a text that is not UTF-8");
-        r->at += len;
-    }
-}
-
-// A text, r->at on its opening quote: a view of the body, or unescaped into the arena.
-static int read_text(reader *r, str *out)
-{
-    const char *start = ++r->at;
-    TRY(pass_text(r));
-    if (*r->at == '"') {
-        *out = (str){start, (size_t)(r->at++ - start)};
-        return 0;
-    }
-    // As long as its raw form at most; where that ends is not known yet, but nowhere past the next bare quote.
-    const char *end = r->at;
-    while (end < r->end && *end != '"') end += *end == '\\' && end + 1 < r->end ? 2 : 1;
-    if (end >= r->end) {
-        r->at = r->end;
-        return not_json(r, "it ends in the middle of a text");
-    }
-    char *text = arena_alloc(r->memory, (size_t)(end - start) + 1, 1);
-    if (!text) return no_memory(r);
-    char *to = put(text, start, (size_t)(r->at - start));
-    while (*r->at == '\\') {
-        r->at++;
-        TRY(unescape(r, &to));
-        start = r->at;
-        TRY(pass_text(r));
-        to = put(to, start, (size_t)(r->at - start));
-    }
-    r->at++;
-    *out = (str){text, (size_t)(to - text)};
-    return 0;
 }
 
 // Values.
@@ -321,33 +145,31 @@ static const char *belongs(column_type t)
     }
 }
 
-static str input_name(const reader *r, size_t input)
+static str input_name(const row_reader *r, size_t input)
 {
-    return (str){r->d->names[input].text, r->d->names[input].len};
+    return (str){r->decoder->names[input].text, r->decoder->names[input].len};
 }
 
-static int wrong_type(reader *r, size_t input, size_t row, body_form form, const char *what)
+static int wrong_type(row_reader *r, size_t input, size_t row, body_form form, const char *what)
 {
-    column_type t = r->d->schema->inputs[input].type;
+    column_type t = r->decoder->schema->inputs[input].type;
     return wrong_value(r, "wrong_type", form, row, input_name(r, input), what, belongs(t));
 }
 
-static int take_missing(reader *r, size_t input, size_t row, body_form form)
+static int take_missing(row_reader *r, size_t input, size_t row, body_form form)
 {
-    if (r->d->schema->inputs[input].missing_ok) return 0; // batch_new() made it missing
+    if (r->decoder->schema->inputs[input].missing_ok) return 0; // batch_new() made it missing
     return wrong_value(r, "missing_value", form, row, input_name(r, input),
                        "a missing value, which the model has no answer for", NULL);
 }
 
-static int take_number(reader *r, size_t input, size_t row, body_form form)
+static int take_number(row_reader *r, size_t input, size_t row, body_form form)
 {
     const batch_column *c = &r->out->columns[input];
-    column_type t = r->d->schema->inputs[input].type;
+    column_type t = r->decoder->schema->inputs[input].type;
     double value;
-    size_t len = decimal_scan_json((str){r->at, (size_t)(r->end - r->at)}, &value);
-    if (len == 0) return not_json(r, "a number that JSON does not have");
-    str token = {r->at, len};
-    r->at += len;
+    str token;
+    TRY(scan_number(&r->in, &token, &value));
     if (c->f32) {
         if (t == COLUMN_BOOLEAN && value != 0 && value != 1)
             return wrong_type(r, input, row, form, "a number other than 0 and 1");
@@ -374,11 +196,11 @@ static int take_number(reader *r, size_t input, size_t row, body_form form)
     return 0;
 }
 
-static int take_text(reader *r, size_t input, size_t row, body_form form)
+static int take_text(row_reader *r, size_t input, size_t row, body_form form)
 {
     const batch_column *c = &r->out->columns[input];
     str text;
-    TRY(read_text(r, &text));
+    TRY(scan_text(&r->in, &text));
     if (c->strings) {
         if (text.len == 0) return take_missing(r, input, row, form);
         c->strings[row] = text;
@@ -392,38 +214,31 @@ static int take_text(reader *r, size_t input, size_t row, body_form form)
     return 0;
 }
 
-static bool take_word(reader *r, const char *word, size_t len)
+static int take_value(row_reader *r, size_t input, size_t row, body_form form)
 {
-    if ((size_t)(r->end - r->at) < len || memcmp(r->at, word, len) != 0) return false;
-    r->at += len;
-    return true;
-}
-
-static int take_value(reader *r, size_t input, size_t row, body_form form)
-{
-    skip_blanks(r);
-    if (r->at == r->end) return not_json(r, "it ends in the middle");
-    char c = *r->at;
+    scan_blanks(&r->in);
+    if (r->in.at == r->in.end) return scan_not_json(&r->in, "it ends in the middle");
+    char c = *r->in.at;
     if (c == '"') return take_text(r, input, row, form);
     if (c == '-' || (c >= '0' && c <= '9')) return take_number(r, input, row, form);
-    if (take_word(r, "null", 4)) return take_missing(r, input, row, form);
-    bool is_true = take_word(r, "true", 4);
-    if (is_true || take_word(r, "false", 5)) {
-        if (r->d->schema->inputs[input].type != COLUMN_BOOLEAN)
+    if (scan_word(&r->in, "null", 4)) return take_missing(r, input, row, form);
+    bool is_true = scan_word(&r->in, "true", 4);
+    if (is_true || scan_word(&r->in, "false", 5)) {
+        if (r->decoder->schema->inputs[input].type != COLUMN_BOOLEAN)
             return wrong_type(r, input, row, form, is_true ? "true" : "false");
         r->out->columns[input].f32[row] = is_true ? 1 : 0;
         return 0;
     }
     if (c == '{') return wrong_type(r, input, row, form, "an object");
     if (c == '[') return wrong_type(r, input, row, form, "an array");
-    return not_json(r, "no value where one belongs");
+    return scan_not_json(&r->in, "no value where one belongs");
 }
 
 // Names.
 
-static int unknown_column(reader *r, str name, int64_t row, body_form form)
+static int unknown_column(row_reader *r, str name, int64_t row, body_form form)
 {
-    const schema *s = r->d->schema;
+    const schema *s = r->decoder->schema;
     set_place(r, "unknown_column", form, row, name);
     char where[40] = "";
     if (row >= 0) {
@@ -433,77 +248,77 @@ static int unknown_column(reader *r, str name, int64_t row, body_form form)
         put(p, ": ", 3);
     }
     const char *near = NULL;
-    const char **names = arena_alloc(r->memory, s->n_inputs, sizeof *names);
-    char *text = name.len < POINTER_NAME_MAX ? arena_strndup(r->memory, name.data, name.len) : NULL;
+    const char **names = arena_alloc(r->in.memory, s->n_inputs, sizeof *names);
+    char *text = name.len < POINTER_NAME_MAX ? arena_strndup(r->in.memory, name.data, name.len) : NULL;
     if (names && text && s->n_inputs <= 1024) {
         for (size_t i = 0; i < s->n_inputs; i++) names[i] = s->inputs[i].name;
         near = nearest_name(text, names, s->n_inputs);
     }
     if (near)
-        return err_set(r->e, ERR_INPUT, "%sthe model has no column \"" STR_FORMAT "\"; did you mean \"%s\"?", where,
+        return err_set(r->in.e, ERR_INPUT, "%sthe model has no column \"" STR_FORMAT "\"; did you mean \"%s\"?", where,
                        STR_ARGS(name), near);
-    return err_set(r->e, ERR_INPUT, "%sthe model has no column \"" STR_FORMAT "\"", where, STR_ARGS(name));
+    return err_set(r->in.e, ERR_INPUT, "%sthe model has no column \"" STR_FORMAT "\"", where, STR_ARGS(name));
 }
 
-// The key at r->at, which is likely that of input `guess` (n_inputs: no idea).
-static int take_name(reader *r, size_t guess, int64_t row, body_form form, size_t *input)
+// The key at r->in.at, which is likely that of input `guess` (n_inputs: no idea).
+static int take_name(row_reader *r, size_t guess, int64_t row, body_form form, size_t *input)
 {
-    skip_blanks(r);
-    if (r->at == r->end || *r->at != '"')
-        return not_json(r, r->at == r->end ? "it ends in the middle" : "no name where one belongs");
-    if (guess < r->d->schema->n_inputs) {
-        const column_name *n = &r->d->names[guess];
-        if (n->plain && (size_t)(r->end - r->at) > n->len + 1u && r->at[n->len + 1] == '"' &&
-            memcmp(r->at + 1, n->text, n->len) == 0) {
-            r->at += n->len + 2;
+    scan_blanks(&r->in);
+    if (r->in.at == r->in.end || *r->in.at != '"')
+        return scan_not_json(&r->in, r->in.at == r->in.end ? "it ends in the middle" : "no name where one belongs");
+    if (guess < r->decoder->schema->n_inputs) {
+        const column_name *n = &r->decoder->names[guess];
+        if (n->plain && (size_t)(r->in.end - r->in.at) > n->len + 1u && r->in.at[n->len + 1] == '"' &&
+            memcmp(r->in.at + 1, n->text, n->len) == 0) {
+            r->in.at += n->len + 2;
             *input = guess;
             return 0;
         }
     }
     str name;
-    TRY(read_text(r, &name));
-    int64_t found = find_name(r->d, name);
+    TRY(scan_text(&r->in, &name));
+    int64_t found = decoder_find(r->decoder, name);
     if (found < 0) return unknown_column(r, name, row, form);
     *input = (size_t)found;
     return 0;
 }
 
-static int missing_column(reader *r, const uint32_t *seen, uint32_t stamp, int64_t row, body_form form)
+static int missing_column(row_reader *r, const uint32_t *seen, uint32_t stamp, int64_t row, body_form form)
 {
-    const schema *s = r->d->schema;
+    const schema *s = r->decoder->schema;
     for (size_t i = 0; i < s->n_inputs; i++) {
         if (seen[i] == stamp || s->inputs[i].missing_ok) continue;
         str name = input_name(r, i);
         set_place(r, "missing_column", form, row, name);
         if (row >= 0)
-            return err_set(r->e, ERR_INPUT, "row %lld: the column \"" STR_FORMAT "\" is missing", (long long)row,
+            return err_set(r->in.e, ERR_INPUT, "row %lld: the column \"" STR_FORMAT "\" is missing", (long long)row,
                            STR_ARGS(name));
-        return err_set(r->e, ERR_INPUT, "the column \"" STR_FORMAT "\" is missing", STR_ARGS(name));
+        return err_set(r->in.e, ERR_INPUT, "the column \"" STR_FORMAT "\" is missing", STR_ARGS(name));
     }
     return 0;
 }
 
-static int twice(reader *r, size_t input, int64_t row, body_form form)
+static int twice(row_reader *r, size_t input, int64_t row, body_form form)
 {
     set_place(r, "duplicate_column", form, row, input_name(r, input));
-    return err_set(r->e, ERR_INPUT, "the column \"" STR_FORMAT "\" comes twice", STR_ARGS(input_name(r, input)));
+    return err_set(r->in.e, ERR_INPUT, "the column \"" STR_FORMAT "\" comes twice", STR_ARGS(input_name(r, input)));
 }
 
 // Room for one more row than `row`.
-static int make_room(reader *r, size_t row, body_form form)
+static int make_room(row_reader *r, size_t row, body_form form)
 {
     if (row < r->rows_cap) return 0;
     if (row >= r->rows_max) {
         set_place(r, "too_many_rows", form, -1, (str){0});
-        return err_set(r->e, ERR_INPUT, "more than %zu rows in one request", r->rows_max);
+        return err_set(r->in.e, ERR_INPUT, "more than %zu rows in one request", r->rows_max);
     }
     size_t cap = 2 * r->rows_cap;
     if (r->rows_cap > 0 || form == BODY_COLUMNS) cap = cap < ROWS_FIRST ? ROWS_FIRST : cap;
     if (cap <= row) cap = row + 1;
     if (cap > r->rows_max) cap = r->rows_max;
     batch larger;
-    if (batch_new(&larger, r->d->schema, cap, r->memory, NULL) < 0) return no_memory(r);
-    for (size_t i = 0; i < r->d->schema->n_inputs && r->rows_cap > 0; i++) {
+    if (batch_new(&larger, r->decoder->schema, cap, r->in.memory, NULL) < 0) return scan_no_memory(&r->in);
+    for (size_t i = 0; i < r->decoder->schema->n_inputs && r->rows_cap > 0; i++) {
         batch_column *to = &larger.columns[i];
         const batch_column *from = &r->out->columns[i];
         if (to->f32) memcpy(to->f32, from->f32, r->rows_cap * sizeof *to->f32);
@@ -517,60 +332,89 @@ static int make_room(reader *r, size_t row, body_form form)
 
 // The two forms.
 
-// order: the input that stood at each place of the row before. seen: the row, plus one, in which each input came last.
-static int take_row(reader *r, size_t row, uint32_t *order, uint32_t *seen)
+// A row that is an array: values in the order that the reader has. seen: as below.
+static int take_array(row_reader *r, size_t row, uint32_t *seen)
 {
-    const size_t n_inputs = r->d->schema->n_inputs;
+    const size_t n_inputs = r->decoder->schema->n_inputs, n_order = r->order ? r->n_order : n_inputs;
     const uint32_t stamp = (uint32_t)row + 1;
     size_t n = 0;
-    if (!take(r, '{')) {
-        TRY(want_value(r));
-        set_place(r, "wrong_type", BODY_ROWS, (int64_t)row, (str){0});
-        return err_set(r->e, ERR_INPUT, "row %zu is no object", row);
+    int more;
+    while ((more = scan_element(&r->in, &n)) > 0) {
+        if (n > n_order) {
+            set_place(r, "wrong_shape", BODY_ROWS, (int64_t)row, (str){0});
+            return err_set(r->in.e, ERR_INPUT, "row %zu has more values than the %zu columns", row, n_order);
+        }
+        size_t input = r->order ? r->order[n - 1] : n - 1;
+        r->position = (int64_t)n - 1;
+        seen[input] = stamp;
+        TRY(take_value(r, input, row, BODY_ROWS));
     }
-    skip_blanks(r);
-    if (!take(r, '}')) {
+    r->position = -1;
+    if (more < 0) return more;
+    if (n < n_order) {
+        set_place(r, "wrong_shape", BODY_ROWS, (int64_t)row, (str){0});
+        return err_set(r->in.e, ERR_INPUT, "row %zu has %zu values for %zu columns", row, n, n_order);
+    }
+    return n == n_inputs ? 0 : missing_column(r, seen, stamp, (int64_t)row, BODY_ROWS);
+}
+
+// order: the input that stood at each place of the row before. seen: the row, plus one, in which each input came last.
+static int take_row(row_reader *r, size_t row, uint32_t *order, uint32_t *seen)
+{
+    const size_t n_inputs = r->decoder->schema->n_inputs;
+    const uint32_t stamp = (uint32_t)row + 1;
+    size_t n = 0;
+    if (!scan_take(&r->in, '{')) {
+        if (r->arrays && scan_take(&r->in, '[')) return take_array(r, row, seen);
+        TRY(scan_other(&r->in));
+        set_place(r, "wrong_type", BODY_ROWS, (int64_t)row, (str){0});
+        return err_set(r->in.e, ERR_INPUT, "row %zu is no object%s", row, r->arrays ? " and no array" : "");
+    }
+    scan_blanks(&r->in);
+    if (!scan_take(&r->in, '}')) {
         for (;;) {
             size_t input;
             TRY(take_name(r, n < n_inputs ? order[n] : n_inputs, (int64_t)row, BODY_ROWS, &input));
             if (seen[input] == stamp) return twice(r, input, (int64_t)row, BODY_ROWS);
             seen[input] = stamp;
             order[n++] = (uint32_t)input; // no input twice, so n stays within n_inputs
-            TRY(want(r, ':', "no colon after a name"));
+            TRY(scan_want(&r->in, ':', "no colon after a name"));
             TRY(take_value(r, input, row, BODY_ROWS));
-            skip_blanks(r);
-            if (take(r, ',')) continue;
-            if (take(r, '}')) break;
-            return not_json(r, r->at == r->end ? "it ends in the middle" : "no comma or } after a value");
+            scan_blanks(&r->in);
+            if (scan_take(&r->in, ',')) continue;
+            if (scan_take(&r->in, '}')) break;
+            return scan_not_json(&r->in,
+                                 r->in.at == r->in.end ? "it ends in the middle" : "no comma or } after a value");
         }
     }
     return n == n_inputs ? 0 : missing_column(r, seen, stamp, (int64_t)row, BODY_ROWS);
 }
 
-static int take_rows(reader *r, size_t *n_rows)
+int read_rows(row_reader *r, const char *root, size_t *n_rows)
 {
-    const size_t n_inputs = r->d->schema->n_inputs;
-    uint32_t *order = arena_alloc(r->memory, n_inputs, sizeof *order);
-    uint32_t *seen = arena_zalloc(r->memory, n_inputs, sizeof *seen);
-    if (!order || !seen) return no_memory(r);
+    r->root = root;
+    const size_t n_inputs = r->decoder->schema->n_inputs;
+    uint32_t *order = arena_alloc(r->in.memory, n_inputs, sizeof *order);
+    uint32_t *seen = arena_zalloc(r->in.memory, n_inputs, sizeof *seen);
+    if (!order || !seen) return scan_no_memory(&r->in);
     for (size_t i = 0; i < n_inputs; i++) order[i] = (uint32_t)i;
     size_t row = 0;
-    skip_blanks(r);
-    if (!take(r, '[')) {
-        TRY(want_value(r));
+    scan_blanks(&r->in);
+    if (!scan_take(&r->in, '[')) {
+        TRY(scan_other(&r->in));
         set_place(r, "wrong_type", BODY_ROWS, -1, (str){0});
-        return err_set(r->e, ERR_INPUT, "\"rows\" is no array");
+        return err_set(r->in.e, ERR_INPUT, "\"%s\" is no array", root + 1);
     }
-    skip_blanks(r);
-    if (!take(r, ']')) {
+    scan_blanks(&r->in);
+    if (!scan_take(&r->in, ']')) {
         for (;; row++) {
             TRY(make_room(r, row, BODY_ROWS));
-            skip_blanks(r);
+            scan_blanks(&r->in);
             TRY(take_row(r, row, order, seen));
-            skip_blanks(r);
-            if (take(r, ',')) continue;
-            if (take(r, ']')) break;
-            return not_json(r, r->at == r->end ? "it ends in the middle" : "no comma or ] after a row");
+            scan_blanks(&r->in);
+            if (scan_take(&r->in, ',')) continue;
+            if (scan_take(&r->in, ']')) break;
+            return scan_not_json(&r->in, r->in.at == r->in.end ? "it ends in the middle" : "no comma or ] after a row");
         }
         row++;
     }
@@ -579,31 +423,32 @@ static int take_rows(reader *r, size_t *n_rows)
 }
 
 // One array. n_rows: how many values the columns before had, or SIZE_MAX.
-static int take_column(reader *r, size_t input, size_t *n_rows)
+static int take_column(row_reader *r, size_t input, size_t *n_rows)
 {
     size_t row = 0;
-    skip_blanks(r);
-    if (!take(r, '[')) {
-        TRY(want_value(r));
+    scan_blanks(&r->in);
+    if (!scan_take(&r->in, '[')) {
+        TRY(scan_other(&r->in));
         set_place(r, "wrong_type", BODY_COLUMNS, -1, input_name(r, input));
-        return err_set(r->e, ERR_INPUT, "the column \"" STR_FORMAT "\" is no array", STR_ARGS(input_name(r, input)));
+        return err_set(r->in.e, ERR_INPUT, "the column \"" STR_FORMAT "\" is no array", STR_ARGS(input_name(r, input)));
     }
-    skip_blanks(r);
-    if (!take(r, ']')) {
+    scan_blanks(&r->in);
+    if (!scan_take(&r->in, ']')) {
         for (;; row++) {
             if (row == *n_rows) break; // one too many: ragged
             TRY(make_room(r, row, BODY_COLUMNS));
             TRY(take_value(r, input, row, BODY_COLUMNS));
-            skip_blanks(r);
-            if (take(r, ',')) continue;
-            if (take(r, ']')) break;
-            return not_json(r, r->at == r->end ? "it ends in the middle" : "no comma or ] after a value");
+            scan_blanks(&r->in);
+            if (scan_take(&r->in, ',')) continue;
+            if (scan_take(&r->in, ']')) break;
+            return scan_not_json(&r->in,
+                                 r->in.at == r->in.end ? "it ends in the middle" : "no comma or ] after a value");
         }
         row++;
     }
     if (*n_rows != SIZE_MAX && row != *n_rows) {
         set_place(r, "ragged_columns", BODY_COLUMNS, -1, input_name(r, input));
-        return err_set(r->e, ERR_INPUT,
+        return err_set(r->in.e, ERR_INPUT,
                        "the column \"" STR_FORMAT "\" has %s values than the %zu of the columns before it",
                        STR_ARGS(input_name(r, input)), row > *n_rows ? "more" : "fewer", *n_rows);
     }
@@ -611,73 +456,88 @@ static int take_column(reader *r, size_t input, size_t *n_rows)
     return 0;
 }
 
-static int take_columns(reader *r, size_t *n_rows)
+int read_columns(row_reader *r, const char *root, size_t *n_rows)
 {
-    const size_t n_inputs = r->d->schema->n_inputs;
-    uint32_t *seen = arena_zalloc(r->memory, n_inputs, sizeof *seen);
-    if (!seen) return no_memory(r);
+    r->root = root;
+    const size_t n_inputs = r->decoder->schema->n_inputs;
+    uint32_t *seen = arena_zalloc(r->in.memory, n_inputs, sizeof *seen);
+    if (!seen) return scan_no_memory(&r->in);
     size_t n = 0, rows = SIZE_MAX;
-    skip_blanks(r);
-    if (!take(r, '{')) {
-        TRY(want_value(r));
+    scan_blanks(&r->in);
+    if (!scan_take(&r->in, '{')) {
+        TRY(scan_other(&r->in));
         set_place(r, "wrong_type", BODY_COLUMNS, -1, (str){0});
-        return err_set(r->e, ERR_INPUT, "\"columns\" is no object");
+        return err_set(r->in.e, ERR_INPUT, "\"%s\" is no object", root + 1);
     }
-    skip_blanks(r);
-    if (!take(r, '}')) {
+    scan_blanks(&r->in);
+    if (!scan_take(&r->in, '}')) {
         for (;; n++) {
             size_t input;
             TRY(take_name(r, n, -1, BODY_COLUMNS, &input));
             if (seen[input]) return twice(r, input, -1, BODY_COLUMNS);
             seen[input] = 1;
-            TRY(want(r, ':', "no colon after a name"));
+            TRY(scan_want(&r->in, ':', "no colon after a name"));
             TRY(take_column(r, input, &rows));
-            skip_blanks(r);
-            if (take(r, ',')) continue;
-            if (take(r, '}')) break;
-            return not_json(r, r->at == r->end ? "it ends in the middle" : "no comma or } after a column");
+            scan_blanks(&r->in);
+            if (scan_take(&r->in, ',')) continue;
+            if (scan_take(&r->in, '}')) break;
+            return scan_not_json(&r->in,
+                                 r->in.at == r->in.end ? "it ends in the middle" : "no comma or } after a column");
         }
     }
     *n_rows = rows == SIZE_MAX ? 0 : rows;
     return missing_column(r, seen, 1, -1, BODY_COLUMNS);
 }
 
-static int wrong_shape(reader *r, const char *why)
+int read_wrong_shape(row_reader *r, const char *why, const char *wanted)
 {
-    *r->place = (place){.code = "wrong_shape", .row = -1};
-    return err_set(r->e, ERR_INPUT, "%s: the body is {\"rows\": [{...}, ...]} or {\"columns\": {...}}", why);
+    *r->in.place = (place){.code = "wrong_shape", .row = -1};
+    return err_set(r->in.e, ERR_INPUT, "%s: the body is %s", why, wanted);
 }
 
-static int read_body(reader *r, body_form *form, size_t *n_rows)
+int read_done(row_reader *r, body_form form, size_t n_rows)
 {
-    skip_blanks(r);
-    if (r->at == r->end) return not_json(r, "it is empty");
-    if (!take(r, '{')) {
-        TRY(want_value(r));
+    TRY(scan_end(&r->in));
+    if (n_rows == 0) {
+        set_place(r, "no_rows", form, -1, (str){0});
+        return err_set(r->in.e, ERR_INPUT, "there are no rows");
+    }
+    r->out->n_rows = n_rows;
+    return 0;
+}
+
+static int wrong_shape(row_reader *r, const char *why)
+{
+    return read_wrong_shape(r, why, "{\"rows\": [{...}, ...]} or {\"columns\": {...}}");
+}
+
+static int read_body(row_reader *r, body_form *form)
+{
+    size_t n_rows;
+    scan_blanks(&r->in);
+    if (r->in.at == r->in.end) return scan_not_json(&r->in, "it is empty");
+    if (!scan_take(&r->in, '{')) {
+        TRY(scan_other(&r->in));
         return wrong_shape(r, "this is no object");
     }
-    skip_blanks(r);
-    if (take(r, '}')) return wrong_shape(r, "this is an empty object");
-    if (r->at == r->end || *r->at != '"')
-        return not_json(r, r->at == r->end ? "it ends in the middle" : "no name where one belongs");
+    scan_blanks(&r->in);
+    if (scan_take(&r->in, '}')) return wrong_shape(r, "this is an empty object");
+    if (r->in.at == r->in.end || *r->in.at != '"')
+        return scan_not_json(&r->in, r->in.at == r->in.end ? "it ends in the middle" : "no name where one belongs");
     str key;
-    TRY(read_text(r, &key));
-    TRY(want(r, ':', "no colon after a name"));
+    TRY(scan_text(&r->in, &key));
+    TRY(scan_want(&r->in, ':', "no colon after a name"));
     if (str_equal(key, STR("rows")))
         *form = BODY_ROWS;
     else if (str_equal(key, STR("columns")))
         *form = BODY_COLUMNS;
     else
         return wrong_shape(r, "there is a member that is neither \"rows\" nor \"columns\"");
-    TRY(*form == BODY_ROWS ? take_rows(r, n_rows) : take_columns(r, n_rows));
-    skip_blanks(r);
-    if (take(r, ',')) return wrong_shape(r, "there is more than one member");
-    TRY(want(r, '}', "no } at its end"));
-    skip_blanks(r);
-    if (r->at != r->end) return not_json(r, "there is something after its end");
-    if (*n_rows > 0) return 0;
-    set_place(r, "no_rows", *form, -1, (str){0});
-    return err_set(r->e, ERR_INPUT, "there are no rows");
+    TRY(*form == BODY_ROWS ? read_rows(r, "/rows", &n_rows) : read_columns(r, "/columns", &n_rows));
+    scan_blanks(&r->in);
+    if (scan_take(&r->in, ',')) return wrong_shape(r, "there is more than one member");
+    TRY(scan_want(&r->in, '}', "no } at its end"));
+    return read_done(r, *form, n_rows);
 }
 
 // How many rows there are at most, cheaply: enough to make room once for the usual request.
@@ -692,25 +552,28 @@ static size_t guess_rows(str body, size_t rows_max)
     return guess < rows_max ? guess : rows_max;
 }
 
+int row_reader_init(row_reader *r, batch *out, const decoder *d, str body, size_t rows_max, place *at, arena *a, err *e)
+{
+    *out = (batch){.schema = d->schema};
+    *r = (row_reader){.decoder = d,
+                      .in = scan_of(body, at, a, e),
+                      .out = out,
+                      .rows_max = rows_max < UINT32_MAX ? rows_max : UINT32_MAX - 1,
+                      .root = "",
+                      .position = -1};
+    *at = (place){.row = -1};
+    size_t guess = guess_rows(body, r->rows_max);
+    return guess > 0 ? make_room(r, guess - 1, BODY_ROWS) : 0;
+}
+
 int decode_predict(batch *out, body_form *form, const decoder *d, str body, size_t rows_max, place *at, arena *a,
                    err *e)
 {
-    batch b = {.schema = d->schema};
-    reader r = {.d = d,
-                .start = body.data,
-                .at = body.data,
-                .end = body.data ? body.data + body.len : NULL,
-                .memory = a,
-                .out = &b,
-                .rows_max = rows_max < UINT32_MAX ? rows_max : UINT32_MAX - 1,
-                .place = at,
-                .e = e};
-    *at = (place){.row = -1};
-    size_t guess = guess_rows(body, r.rows_max), n_rows = 0;
-    if (guess > 0) TRY(make_room(&r, guess - 1, BODY_ROWS));
-    body_form f;
-    TRY(read_body(&r, &f, &n_rows));
-    b.n_rows = n_rows;
+    batch b;
+    row_reader r;
+    body_form f = BODY_ROWS;
+    TRY(row_reader_init(&r, &b, d, body, rows_max, at, a, e));
+    TRY(read_body(&r, &f));
     *out = b;
     *form = f;
     return 0;

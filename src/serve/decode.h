@@ -13,6 +13,8 @@ typedef struct decoder decoder; // immutable, so any thread
 MUST_CHECK int decoder_new(decoder **out, const schema *s, err *e);
 void decoder_free(decoder *d); // NULL is fine
 
+int64_t decoder_find(const decoder *d, str name); // the input of that name, or -1
+
 typedef enum body_form { BODY_ROWS, BODY_COLUMNS } body_form;
 
 // {"rows": [{"age": 22, "sex": "male"}, ...]} or {"columns": {"age": [22, ...], "sex": ["male", ...]}}, one form a
