@@ -28,8 +28,9 @@ has_package() {
 
 build_packages=(gcc libc6-dev cmake ninja-build pkg-config libjansson-dev libsodium-dev zlib1g-dev libsqlite3-dev)
 # What the tests labelled clients talk through and check with.
-client_packages=(nginx-light haproxy slowhttptest testssl.sh prometheus)
+client_packages=(nginx-light haproxy slowhttptest testssl.sh prometheus lintian systemd dpkg-dev)
 command -v npm >/dev/null || client_packages+=(npm)
+package_packages=(dpkg-dev)
 test_packages=(libcmocka-dev clang libclang-rt-14-dev clang-format python3 python3-venv curl)
 
 # install_packages NAME...: those that are missing, by apt.
