@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/decimal.h"
 #include "base/files.h"
@@ -17,6 +18,7 @@
 #include "cmd/print.h"
 #include "cmd/settings.h"
 #include "math/cpu.h"
+#include "registry/audit.h"
 
 static bool as_json, quiet;
 
@@ -472,7 +474,11 @@ int arguments_run(const char *name, int (*work)(const void *input, pool *p, err 
 int arguments_registry(registry **out, bool read_only, err *e)
 {
     registry_options o = {.read_only = read_only};
-    return registry_open(out, settings_text(SETTING_DATA_DIR), &o, e);
+    TRY(registry_open(out, settings_text(SETTING_DATA_DIR), &o, e));
+    char actor[AUDIT_TEXT_MAX + 1];
+    snprintf(actor, sizeof actor, "cli:%u", (unsigned)geteuid());
+    registry_act_as(*out, actor);
+    return 0;
 }
 
 int model_name_of_path(char **out, const char *path, err *e)
@@ -480,7 +486,7 @@ int model_name_of_path(char **out, const char *path, err *e)
     char *name = path_stem(path);
     if (!name) return err_set(e, ERR_MEMORY, "no memory for a name");
     char *to = name;
-    for (const char *from = name; *from && to - name < MODEL_NAME_MAX; from++) {
+    for (const char *from = name; *from && to - name < MODEL_PLAIN_MAX; from++) {
         unsigned char c = (unsigned char)*from;
         bool fits = isalnum(c) || c == '-' || c == '_' || c == '.';
         if (fits && (to > name || isalnum(c)))

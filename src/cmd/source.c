@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cmd/source.h"
 
+#include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/files.h"
@@ -9,10 +11,15 @@
 
 enum { MODEL_FILE_MAX = 1 << 30, TYPES_MEMORY_MAX = 16 << 20 };
 
+// "NAME", "NAME@3" and "TENANT/NAME" are models, unless there is a file of that name.
 static bool looks_like_file(const char *reference)
 {
     size_t len = strlen(reference);
-    return strchr(reference, '/') || (len > 5 && strcmp(reference + len - 5, ".onnx") == 0);
+    if (len > 5 && strcmp(reference + len - 5, ".onnx") == 0) return true;
+    if (!strchr(reference, '/')) return false;
+    char name[MODEL_NAME_MAX + 2]; // one too long shows
+    snprintf(name, sizeof name, "%.*s", (int)strcspn(reference, "@"), reference);
+    return path_exists(reference) || model_name_fault(name) != NULL;
 }
 
 int source_package(package **out, const char *reference, err *e)

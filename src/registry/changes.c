@@ -1,6 +1,7 @@
 // Everything that changes the registry: one transaction each, after the blobs are safe.
 // SPDX-License-Identifier: Apache-2.0
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/buf.h"
@@ -87,6 +88,17 @@ static int end(registry *r, int rc, bool changed, err *e)
     return rc;
 }
 
+// A record of what is done to a version (0: the whole model), with an alias or NULL.
+static int note(registry *r, const char *action, const char *name, int64_t version, const char *alias, err *e)
+{
+    char object[AUDIT_TEXT_MAX + 1];
+    if (version > 0)
+        snprintf(object, sizeof object, "%s@%" PRId64, name, version);
+    else
+        snprintf(object, sizeof object, "%s", name);
+    return registry_audit_within(r, &(audit_entry){.action = action, .object = object, .detail = alias}, e);
+}
+
 static int point_alias(registry *r, const char *name, const char *alias, int64_t version, bool *changed, err *e)
 {
     int64_t model, one;
@@ -104,6 +116,7 @@ int registry_alias_set(registry *r, const char *name, const char *alias, int64_t
     TRY(check_alias(alias, e));
     TRY(registry_begin_change(r, e));
     int rc = point_alias(r, name, alias, version, &changed, e);
+    if (rc == 0 && changed) rc = note(r, "alias.set", name, version, alias, e);
     return end(r, rc, changed, e);
 }
 
@@ -119,7 +132,9 @@ int registry_alias_remove(registry *r, const char *name, const char *alias, err 
 {
     TRY(check_alias(alias, e));
     TRY(registry_begin_change(r, e));
-    return end(r, drop_alias(r, name, alias, e), true, e);
+    int rc = drop_alias(r, name, alias, e);
+    if (rc == 0) rc = note(r, "alias.remove", name, 0, alias, e);
+    return end(r, rc, true, e);
 }
 
 static int roll_alias_back(registry *r, const char *name, const char *alias, int64_t *from, int64_t *to, err *e)
@@ -152,7 +167,9 @@ int registry_rollback(registry *r, const char *name, const char *alias, int64_t 
     int64_t old, new;
     TRY(check_alias(alias, e));
     TRY(registry_begin_change(r, e));
-    TRY(end(r, roll_alias_back(r, name, alias, &old, &new, e), true, e));
+    int rc = roll_alias_back(r, name, alias, &old, &new, e);
+    if (rc == 0) rc = note(r, "alias.rollback", name, new, alias, e);
+    TRY(end(r, rc, true, e));
     *from = old;
     *to = new;
     return 0;
@@ -232,7 +249,8 @@ static int record(registry *r, addition *a, str metrics, bool *changed, err *e)
         rc = note_run_key(r, model, a, changed, e);
     }
     if (rc == 0 && a->alias) rc = set_alias(r, model, a->alias, a->version, changed, e);
-    return rc;
+    if (rc < 0 || !*changed) return rc;
+    return note(r, a->alias ? "version.deploy" : "version.add", a->name, a->version, a->alias, e);
 }
 
 // Puts the blobs in place and adds the records, under the shared lock. added: which files were not there before.
@@ -335,5 +353,7 @@ int registry_remove(registry *r, const char *name, int64_t version, bool force, 
 {
     if (version < 0) return err_set(e, ERR_INPUT, "version %" PRId64 ": versions start at 1", version);
     TRY(registry_begin_change(r, e));
-    return end(r, remove_versions(r, name, version, force, e), true, e);
+    int rc = remove_versions(r, name, version, force, e);
+    if (rc == 0) rc = note(r, version ? "version.remove" : "model.remove", name, version, NULL, e);
+    return end(r, rc, true, e);
 }

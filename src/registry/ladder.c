@@ -13,7 +13,11 @@
 // Version 2: what a service keeps beside its models.
 #define TABLES_KEYS ""
 #define TABLES_USAGE ""
-#define TABLES_AUDIT ""
+#define TABLES_AUDIT                                                                                         \
+    "CREATE TABLE audit(id INTEGER PRIMARY KEY CHECK(id >= 1), at_ms INTEGER NOT NULL, actor TEXT NOT NULL," \
+    " tenant TEXT NOT NULL, action TEXT NOT NULL, object TEXT NOT NULL, result TEXT NOT NULL,"               \
+    " detail TEXT NOT NULL, hash TEXT NOT NULL CHECK(length(hash) = 64)) STRICT;"                            \
+    "CREATE INDEX audit_tenant ON audit(tenant, id);"
 #define TABLES_DEPLOYMENTS ""
 #define TABLES_JOBS ""
 #define TABLES_SIGNATURES ""

@@ -27,15 +27,25 @@ static const char *name_fault(const char *name, size_t len_max)
     static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
     size_t n = strlen(name);
     if (n == 0) return "is empty";
-    if (n > len_max) return "is longer than 64 characters";
+    if (n > len_max) return len_max == TENANT_MAX ? "is longer than 32 characters" : "is longer than 64 characters";
     if (strspn(name, allowed) != n) return "has other characters than letters, digits, '-', '_' and '.'";
     if (strchr("-_.", name[0])) return "does not start with a letter or a digit";
     return NULL;
 }
 
+const char *tenant_fault(const char *tenant)
+{
+    return tenant[0] ? name_fault(tenant, TENANT_MAX) : NULL;
+}
+
 const char *model_name_fault(const char *name)
 {
-    return name_fault(name, MODEL_NAME_MAX);
+    const char *slash = strchr(name, '/');
+    if (!slash) return name_fault(name, MODEL_PLAIN_MAX);
+    char tenant[TENANT_MAX + 2]; // one too long shows
+    snprintf(tenant, sizeof tenant, "%.*s", (int)(slash - name), name);
+    if (tenant[0] == '\0' || tenant_fault(tenant)) return "has no sound tenant in front of '/'";
+    return name_fault(slash + 1, MODEL_PLAIN_MAX);
 }
 
 const char *alias_fault(const char *alias)
@@ -166,6 +176,7 @@ int registry_open_with(registry **out, const char *dir, const registry_options *
     if (!r) return no_memory(e);
     r->lock.fd = -1;
     r->version = l->n;
+    registry_act_as(r, "server");
     r->read_only = o && o->read_only;
     r->dir = mem_strdup(dir);
     r->path = path_join(dir, "registry.db");
@@ -212,7 +223,15 @@ int registry_names_blob(registry *r, const char *sum, bool *named, err *e)
 
 // ---- finding ----
 
-// The nearest of the texts that a query gives, into `nearest`; empty if none is near.
+static bool same_tenant(const char *a, str b)
+{
+    const char *slash = strchr(a, '/');
+    size_t len = slash ? (size_t)(slash - a) + 1 : 0;
+    const char *other = b.len > 0 ? memchr(b.data, '/', b.len) : NULL;
+    return len == (other ? (size_t)(other - b.data) + 1 : 0) && memcmp(a, b.data, len) == 0;
+}
+
+// The nearest of the texts that a query gives, into `nearest`; empty if none is near. Never a model of another tenant.
 static int find_nearest(registry *r, const char *to, char nearest[MODEL_NAME_MAX + 1], err *e, const char *sql,
                         int64_t id)
 {
@@ -225,6 +244,7 @@ static int find_nearest(registry *r, const char *to, char nearest[MODEL_NAME_MAX
     while ((rc = db_next(q, e)) > 0) {
         str name;
         if ((rc = db_text(q, 0, &name, e)) < 0) break;
+        if (!same_tenant(to, name)) continue;
         if (n == cap) {
             char **more = mem_realloc(names, cap = cap ? 2 * cap : 16, sizeof *names);
             if (!more) {

@@ -10,12 +10,14 @@
 
 typedef struct registry registry; // one thread at a time; any number of handles and processes at once
 
-enum { MODEL_NAME_MAX = 64, ALIAS_MAX = 64 };
+enum { MODEL_PLAIN_MAX = 64, TENANT_MAX = 32, ALIAS_MAX = 64 };
+enum { MODEL_NAME_MAX = TENANT_MAX + 1 + MODEL_PLAIN_MAX }; // of "TENANT/NAME"
 #define ALIAS_DEFAULT "production"
 
 // Letters, digits, '-', '_', '.'; the first a letter or digit. NULL, or why it is not. Aliases follow the same rule and
-// are not all digits.
+// are not all digits. A model is "NAME", which belongs to the default tenant, or "TENANT/NAME".
 const char *model_name_fault(const char *name);
+const char *tenant_fault(const char *tenant); // "" is one: the default
 const char *alias_fault(const char *alias);
 
 typedef struct registry_options {

@@ -3,6 +3,7 @@
 #ifndef SLIPWAY_REGISTRY_REGISTRY_IMPL_H
 #define SLIPWAY_REGISTRY_REGISTRY_IMPL_H
 
+#include "registry/audit.h"
 #include "registry/blobs_impl.h"
 #include "registry/db_impl.h"
 #include "registry/ladder_impl.h"
@@ -14,7 +15,8 @@ struct registry {
     db *db;
     lock lock;
     bool read_only;
-    size_t version; // of the database, as this handle knows it
+    char actor[AUDIT_TEXT_MAX + 1]; // who acts, for the audit log
+    size_t version;                 // of the database, as this handle knows it
 };
 
 // registry_open() with a ladder of one's own: tests climb higher than the program can.
@@ -27,6 +29,9 @@ MUST_CHECK int registry_find_model(registry *r, const char *name, int64_t *id, e
 MUST_CHECK int registry_begin_change(registry *r, err *e);
 // Raises the counter and commits; on failure everything is rolled back.
 MUST_CHECK int registry_end_change(registry *r, err *e);
+
+// A record of the audit log, within the write transaction that makes the change.
+MUST_CHECK int registry_audit_within(registry *r, const audit_entry *a, err *e);
 
 // Whether a version names this blob.
 MUST_CHECK int registry_names_blob(registry *r, const char *sum, bool *named, err *e);

@@ -255,9 +255,17 @@ static int note_file(void *context, const blob_entry *b, err *e)
     return 0;
 }
 
+static int inspect_audit(inspection *s, err *e)
+{
+    audit_state state;
+    TRY(registry_audit_verify(s->r, &state, e));
+    if (state.broken) say(s, true, "audit record %" PRId64 " %s", state.broken, state.why);
+    return 0;
+}
+
 static int inspect(inspection *s, err *e)
 {
-    static int (*const parts[])(inspection *, err *) = {inspect_records, inspect_versions, list_sums};
+    static int (*const parts[])(inspection *, err *) = {inspect_records, inspect_versions, list_sums, inspect_audit};
     int rc = 0;
     for (size_t i = 0; i < sizeof parts / sizeof *parts && rc == 0; i++) {
         err why = ERR_NONE;

@@ -10,6 +10,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "serve/access.h"
 #include "serve/openapi.h"
 
 enum { TEXT_MAX = 256 << 20, RETIRED_MAX = 64 };
@@ -70,7 +71,7 @@ static int served_new(served **out, catalog *c, const char *name, int64_t versio
     if ((rc = registry_load(c->registry, name, version, &p, e)) < 0) goto failed;
     if ((rc = running_open(&v->running, &v->model, p, e)) < 0) goto failed;
     if ((rc = decoder_new(&v->decoder, model_schema(v->model), e)) < 0) goto failed;
-    if ((rc = encoder_new(&v->encoder, model_schema(v->model), name, version, e)) < 0) goto failed;
+    if ((rc = encoder_new(&v->encoder, model_schema(v->model), principal_name_of(name), version, e)) < 0) goto failed;
     *out = v;
     return 0;
 failed:
@@ -91,10 +92,10 @@ static void snapshot_free(snapshot *s)
     for (size_t i = 0; i < s->n; i++) {
         served_drop(s->models[i].now);
         mem_free(s->models[i].fault);
+        text_clear(&s->models[i].row);
         text_clear(&s->models[i].card);
     }
     mem_free(s->models);
-    text_clear(&s->list);
     text_clear(&s->openapi);
     mem_free(s);
 }
@@ -186,7 +187,7 @@ static int put_versions(json_t *card, const registry_model *m, bool whole, err *
 // What the list says of a model, and, as `whole`, what its own page says.
 static int describe(json_t *card, const snapshot_model *s, const registry_model *m, bool whole, err *e)
 {
-    TRY(json_put(card, "name", json_string(s->name), e));
+    TRY(json_put(card, "name", json_string(principal_name_of(s->name)), e));
     TRY(json_put(card, "version", s->now ? json_integer(s->now->version) : json_null(), e));
     TRY(json_put(card, "status",
                  json_string(!s->wanted ? "not deployed"
@@ -209,13 +210,14 @@ static int describe(json_t *card, const snapshot_model *s, const registry_model 
     return json_put(card, "memory", json_integer((json_int_t)model_memory(s->now->model)), e);
 }
 
-static int make_card(snapshot_model *s, const registry_model *m, json_t *list, err *e)
+static int make_card(snapshot_model *s, const registry_model *m, err *e)
 {
     json_t *card = json_object(), *row = json_object();
-    int rc = json_push(list, row, e);
-    if (rc == 0) rc = describe(row, s, m, false, e);
+    int rc = describe(row, s, m, false, e);
+    if (rc == 0) rc = take_text(&s->row, row, NULL, e);
     if (rc == 0) rc = describe(card, s, m, true, e);
     if (rc == 0) rc = take_text(&s->card, card, s->etag, e);
+    json_decref(row);
     json_decref(card);
     return rc;
 }
@@ -266,7 +268,7 @@ static int find_served(catalog *c, snapshot_model *s, err *e)
     return s->fault ? 0 : err_set(e, ERR_MEMORY, "no memory for a message");
 }
 
-static int fill(catalog *c, snapshot *s, const registry_list *l, json_t *list, err *e)
+static int fill(catalog *c, snapshot *s, const registry_list *l, err *e)
 {
     for (size_t i = 0; i < l->n; i++) {
         snapshot_model *m = &s->models[i];
@@ -274,7 +276,7 @@ static int fill(catalog *c, snapshot *s, const registry_list *l, json_t *list, e
         m->wanted = deployed_version(&l->models[i]);
         s->n = i + 1; // from here on snapshot_free() looks after it
         TRY(find_served(c, m, e));
-        TRY(make_card(m, &l->models[i], list, e));
+        TRY(make_card(m, &l->models[i], e));
         s->n_serving += m->now != NULL;
         s->n_faults += m->fault != NULL;
     }
@@ -286,16 +288,12 @@ static int snapshot_new(snapshot **out, catalog *c, const registry_list *l, err 
     snapshot *s = mem_zalloc(1, sizeof *s);
     if (!s) return err_set(e, ERR_MEMORY, "no memory for a snapshot");
     atomic_init(&s->n_owners, 1);
-    json_t *root = json_object(), *list = json_array(), *api = NULL;
+    json_t *api = NULL;
     s->models = mem_zalloc(l->n, sizeof *s->models);
-    int rc = s->models ? json_put(root, "models", list, e) : err_set(e, ERR_MEMORY, "no memory for %zu models", l->n);
-    if (!s->models) json_decref(list);
-    if (rc == 0) rc = fill(c, s, l, list, e);
+    int rc = s->models ? fill(c, s, l, e) : err_set(e, ERR_MEMORY, "no memory for %zu models", l->n);
     s->meters = c->meters;
-    if (rc == 0) rc = take_text(&s->list, root, NULL, e);
-    if (rc == 0) rc = openapi_make(&api, s, e);
+    if (rc == 0) rc = openapi_make(&api, s, &local_principal, e);
     if (rc == 0) rc = take_text(&s->openapi, api, s->etag, e);
-    json_decref(root);
     json_decref(api);
     if (rc < 0) {
         snapshot_free(s);

@@ -31,6 +31,7 @@ typedef struct snapshot_model {
     int64_t wanted; // what the alias points at; 0: nothing is deployed
     served *now;    // NULL: cannot be served
     char *fault;    // why `now` is not what is wanted; NULL if it is
+    str row;        // what GET /api/v1/models says of it
     str card;       // answer of GET /api/v1/models/{name}
     char etag[19];  // of the card, quotes included
 } snapshot_model;
@@ -41,8 +42,7 @@ typedef struct snapshot { // immutable and counted, so any thread
     snapshot_model *models; // by name, in the order of bytes
     size_t n_serving, n_faults;
     const model_meter *meters; // of every model seen so far: a list that lives as long as the catalog
-    str list;                  // answer of GET /api/v1/models
-    str openapi;               // answer of GET /openapi.json
+    str openapi;               // answer of GET /openapi.json for who sees all of the default tenant
     char etag[19];             // of openapi, quotes included
 } snapshot;
 

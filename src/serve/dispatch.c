@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <string.h>
 
+#include "registry/audit.h"
 #include "serve/inflate.h"
 #include "serve/serving.h"
 
@@ -128,6 +129,7 @@ static int run(serving *s, const route_match *m, request *q, bool gzip, response
 int serving_registry(serving *s, registry **out, err *e)
 {
     if (!*s->registry) TRY(registry_open(s->registry, s->options->data_dir, NULL, e));
+    registry_act_as(*s->registry, s->who->id);
     *out = *s->registry;
     return 0;
 }
@@ -140,6 +142,7 @@ void dispatch_end(const route_match *m, response *r, int rc, const err *e)
 int dispatch_run(serving *s, const route_match *m, request *q, bool gzip, response *r)
 {
     err e = ERR_NONE;
+    s->who = q->who;
     int rc = run(s, m, q, gzip, r, &e);
     if (rc > 0) return rc; // from HANDLER_AWAY on, the request may be gone
     dispatch_end(m, r, rc, &e);

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "base/buf.h"
+#include "registry/registry.h"
 #include "serve/protocol.h"
 
 enum { LATENCY_BUCKETS_N = 16, STATUSES_N = 26 };
@@ -48,7 +49,7 @@ typedef struct model_meter_slot {
 
 typedef struct model_meter { // lives as long as the server
     struct model_meter *next;
-    char name[65];
+    char name[MODEL_NAME_MAX + 1];
     size_t n_slots;
     model_meter_slot slots[];
 } model_meter;

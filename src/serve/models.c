@@ -37,7 +37,7 @@ static int not_found(const serving *s, const request *q, str name, response *r, 
 
 int models_find(const serving *s, const request *q, str name, const snapshot_model **out, response *r, err *e)
 {
-    char text[2 * MODEL_NAME_MAX + 2];
+    char text[TENANT_MAX + 1 + MODEL_NAME_MAX + 1];
     str whole = name;
     if (q->who->tenant[0] && name.len <= MODEL_NAME_MAX) {
         int len = snprintf(text, sizeof text, "%s/%.*s", q->who->tenant, (int)name.len, name.data);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "serve/access.h"
 #include "serve/example.h"
 #include "serve/protocol.h"
 
@@ -263,12 +264,13 @@ static int put_model(json_t *paths, const route *r, const snapshot_model *m, err
     const schema *s = model_schema(m->now->model);
     char path[PATH_MAX_BYTES], text[PATH_MAX_BYTES];
     json_t *item, *operation, *row, *columns;
-    make_path(path, r->pattern, m->name);
+    const char *name = principal_name_of(m->name);
+    make_path(path, r->pattern, name);
     TRY(object_at(paths, path, &item, e));
     TRY(object_at(item, method_key(r->methods), &operation, e));
-    snprintf(text, sizeof text, "%s_%s", r->name, m->name);
+    snprintf(text, sizeof text, "%s_%s", r->name, name);
     TRY(put_text(operation, "operationId", text, e));
-    snprintf(text, sizeof text, "Predict \"%s\" with %s", s->target.name, m->name);
+    snprintf(text, sizeof text, "Predict \"%s\" with %s", s->target.name, name);
     TRY(put_text(operation, "summary", text, e));
     TRY(columns_shape(&row, s, false, e));
     int rc = columns_shape(&columns, s, true, e);
@@ -280,23 +282,23 @@ static int put_model(json_t *paths, const route *r, const snapshot_model *m, err
     return put_responses(operation, r, answer_shape(&s->target), e);
 }
 
-static int fill(json_t *paths, const snapshot *s, err *e)
+static int fill(json_t *paths, const snapshot *s, const principal *who, err *e)
 {
     for (size_t i = 0; i < route_count(); i++) {
         const route *r = route_at(i);
         TRY(put_route(paths, r, e));
         for (size_t k = 0; r->takes && k < s->n; k++)
-            if (s->models[k].now) TRY(put_model(paths, r, &s->models[k], e));
+            if (s->models[k].now && principal_sees(who, s->models[k].name)) TRY(put_model(paths, r, &s->models[k], e));
     }
     return 0;
 }
 
-int openapi_make(json_t **out, const snapshot *s, err *e)
+int openapi_make(json_t **out, const snapshot *s, const principal *who, err *e)
 {
     json_t *root, *paths;
     TRY(json_parse(&root, STR(skeleton), e));
     int rc = json_member_object(root, "paths", &paths, e);
-    if (rc == 0) rc = fill(paths, s, e);
+    if (rc == 0) rc = fill(paths, s, who, e);
     if (rc < 0) {
         json_decref(root);
         return rc;

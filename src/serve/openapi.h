@@ -8,6 +8,7 @@
 
 enum { OPENAPI_INPUTS_MAX = 256 }; // a model with more is described without its columns
 
-MUST_CHECK int openapi_make(json_t **out, const snapshot *s, err *e); // *out owned by the caller
+// With the models that `who` sees. *out is owned by the caller.
+MUST_CHECK int openapi_make(json_t **out, const snapshot *s, const principal *who, err *e);
 
 #endif

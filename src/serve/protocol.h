@@ -35,7 +35,7 @@ typedef enum permission {
 
 // Who asks. Immutable; lives as long as the request.
 typedef struct principal {
-    const char *id;     // for usage and audit: of the key, or "local" on a loopback server without keys
+    const char *id;     // for usage and audit: "key:ID", or "local" on a loopback server without keys
     const char *tenant; // "" is the default one
     unsigned may;       // permission bits
     size_t n_models;    // 0: all models of the tenant

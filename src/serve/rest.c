@@ -7,9 +7,11 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "serve/access.h"
 #include "serve/example.h"
 #include "serve/inference.h"
 #include "serve/models.h"
+#include "serve/openapi.h"
 #include "serve/serving.h"
 
 #define JSON_TYPE "application/json"
@@ -84,8 +86,14 @@ static int send_tagged(const request *q, response *r, str text, const char *etag
 
 static int list_models(serving *s, const request *q, response *r, err *e)
 {
-    (void)q, (void)e;
-    buf_add_str(r->body, s->models->list);
+    (void)e;
+    size_t at = 0;
+    buf_add_text(r->body, "{\"models\":[");
+    for (const snapshot_model *m; (m = models_next(s, q, &at));) {
+        if (r->body->data[r->body->len - 1] != '[') buf_add_char(r->body, ',');
+        buf_add_str(r->body, (str){m->row.data, m->row.len - 1}); // without its line's end
+    }
+    buf_add_text(r->body, "]}\n");
     return 0;
 }
 
@@ -96,9 +104,18 @@ static int describe_model(serving *s, const request *q, response *r, err *e)
     return send_tagged(q, r, m->card, m->etag, e);
 }
 
+// What a caller who sees less than the default tenant has, or something else, is made for each request.
 static int openapi(serving *s, const request *q, response *r, err *e)
 {
-    return send_tagged(q, r, s->models->openapi, s->models->etag, e);
+    if (q->who->tenant[0] == '\0' && q->who->n_models == 0)
+        return send_tagged(q, r, s->models->openapi, s->models->etag, e);
+    if (!serving_may_block(s)) return HANDLER_WORKER;
+    json_t *api;
+    TRY(openapi_make(&api, s->models, q->who, e));
+    int rc = json_format(api, false, r->body, e);
+    json_decref(api);
+    buf_add_char(r->body, '\n');
+    return rc;
 }
 
 static int live(serving *s, const request *q, response *r, err *e)
@@ -109,10 +126,11 @@ static int live(serving *s, const request *q, response *r, err *e)
     return 0;
 }
 
-// Ready: not stopping, and every model that is deployed can be served, be it by the version before.
+// Ready: not stopping, and every model that is deployed can be served, be it by the version before. Which those are is
+// told to who may see them.
 static int ready(serving *s, const request *q, response *r, err *e)
 {
-    (void)q, (void)e;
+    (void)e;
     bool stopping = atomic_load_explicit(s->stopping, memory_order_relaxed);
     size_t n_without = 0;
     for (size_t i = 0; i < s->models->n; i++) n_without += s->models->models[i].wanted > 0 && !s->models->models[i].now;
@@ -123,11 +141,11 @@ static int ready(serving *s, const request *q, response *r, err *e)
                : n_without > 0           ? "not ready"
                : s->models->n_faults > 0 ? "degraded"
                                          : "ready");
-    for (size_t i = 0, n = 0; i < s->models->n; i++) {
-        const snapshot_model *m = &s->models->models[i];
+    size_t n = 0, at = 0;
+    for (const snapshot_model *m; (m = models_next(s, q, &at));) {
         if (m->wanted == 0) continue;
         buf_add_text(r->body, n++ > 0 ? ",{\"name\":" : "{\"name\":");
-        json_quote(r->body, str_of(m->name));
+        json_quote(r->body, str_of(principal_name_of(m->name)));
         buf_format(r->body, ",\"wanted\":%" PRId64, m->wanted);
         if (m->now) buf_format(r->body, ",\"serving\":%" PRId64, m->now->version);
         if (m->fault) {
@@ -162,24 +180,25 @@ static int metrics_text(serving *s, const request *q, response *r, err *e)
 
 static int front_page(serving *s, const request *q, response *r, err *e)
 {
-    (void)q, (void)e;
+    (void)e;
     buf_format(r->body,
                "Slipway %s\n\n"
                "GET  /openapi.json                    what can be asked, with an example for each model\n"
                "GET  /api/v1/models                   the models\n"
                "GET  /health/live  /health/ready  /metrics\n\n",
                SLIPWAY_VERSION);
-    for (size_t i = 0; i < s->models->n; i++) {
-        const snapshot_model *m = &s->models->models[i];
+    size_t at = 0;
+    for (const snapshot_model *m; (m = models_next(s, q, &at));) {
+        const char *name = principal_name_of(m->name);
         if (!m->now) {
-            buf_format(r->body, "%s: not served%s%s\n\n", m->name, m->fault ? ": " : "", m->fault ? m->fault : "");
+            buf_format(r->body, "%s: not served%s%s\n\n", name, m->fault ? ": " : "", m->fault ? m->fault : "");
             continue;
         }
-        buf_format(r->body, "%s, version %" PRId64 "%s\n  ", m->name, m->now->version,
+        buf_format(r->body, "%s, version %" PRId64 "%s\n  ", name, m->now->version,
                    m->fault ? " (the deployed one could not be loaded)" : "");
         char url[URL_TEXT_SIZE];
         example_url(s->options->host, s->options->port, url);
-        example_curl(model_schema(m->now->model), url, m->name, r->body);
+        example_curl(model_schema(m->now->model), url, name, r->body);
         buf_add_text(r->body, "\n\n");
     }
     return 0;

@@ -21,6 +21,7 @@ struct serving {
     const atomic_bool *stopping;
     const char *instance; // names the data directory, see server_is_ours()
     registry **registry;  // of a worker: opened when first asked for; NULL on an event loop
+    const principal *who; // of the present request
     bool loopback;        // bound to a loopback address: only its names are accepted as Host
 };
 
@@ -33,7 +34,7 @@ static inline bool serving_may_block(const serving *s)
 {
     return s->registry != NULL;
 }
-// The registry, on a worker. A view: until the worker ends.
+// The registry, on a worker, acting as who asks. A view: until the worker ends.
 MUST_CHECK int serving_registry(serving *s, registry **out, err *e);
 
 // The whole request: parameters decoded, the body inflated if `gzip`, the handler called; an error becomes an answer.

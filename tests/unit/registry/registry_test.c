@@ -166,7 +166,17 @@ static void names_have_rules(void **state)
     assert_non_null(model_name_fault(""));
     assert_non_null(model_name_fault(".."));
     assert_non_null(model_name_fault("-a"));
-    assert_non_null(model_name_fault("a/b"));
+    assert_null(model_name_fault("a/b"));
+    assert_non_null(model_name_fault("a/b/c"));
+    assert_non_null(model_name_fault("/b"));
+    assert_non_null(model_name_fault("a/"));
+    assert_non_null(model_name_fault(".a/b"));
+    assert_null(model_name_fault("a2345678901234567890123456789012/b"));
+    assert_non_null(model_name_fault("a23456789012345678901234567890123/b"));
+    assert_null(tenant_fault(""));
+    assert_null(tenant_fault("acme"));
+    assert_non_null(tenant_fault("a/b"));
+    assert_non_null(tenant_fault("a23456789012345678901234567890123"));
     assert_non_null(model_name_fault("a@b"));
     assert_non_null(model_name_fault("\xc3\xa9"));
     assert_non_null(alias_fault("12"));
