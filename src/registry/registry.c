@@ -423,14 +423,17 @@ int registry_load(registry *r, const char *name, int64_t version, package **out,
 
 // ---- listing ----
 
+void registry_model_clear(registry_model *m)
+{
+    for (size_t i = 0; i < m->n_versions; i++) mem_free(m->versions[i].metrics);
+    mem_free(m->versions);
+    mem_free(m->aliases);
+    *m = (registry_model){0};
+}
+
 void registry_list_clear(registry_list *l)
 {
-    for (size_t i = 0; i < l->n; i++) {
-        registry_model *m = &l->models[i];
-        for (size_t k = 0; k < m->n_versions; k++) mem_free(m->versions[k].metrics);
-        mem_free(m->versions);
-        mem_free(m->aliases);
-    }
+    for (size_t i = 0; i < l->n; i++) registry_model_clear(&l->models[i]);
     mem_free(l->models);
     *l = (registry_list){0};
 }
@@ -530,5 +533,33 @@ int registry_models(registry *r, registry_list *out, err *e)
         return rc;
     }
     *out = l;
+    return 0;
+}
+
+static int find_one(registry *r, const char *name, registry_model *m, err *e)
+{
+    int64_t model;
+    int rc = db_find_integer(r->db, &model, e,
+                             "SELECT id FROM models m WHERE name = ?1"
+                             " AND EXISTS(SELECT 1 FROM versions v WHERE v.model = m.id)",
+                             "s", name);
+    if (rc == ERR_NOT_FOUND) return err_set(e, rc, "no model \"%.80s\"", name);
+    TRY(rc);
+    TRY(list_versions(r, model, m, e));
+    return list_aliases(r, model, m, e);
+}
+
+int registry_find(registry *r, const char *name, registry_model *out, err *e)
+{
+    registry_model m = {0};
+    snprintf(m.name, sizeof m.name, "%s", name);
+    TRY(db_begin(r->db, false, e));
+    int rc = find_one(r, name, &m, e);
+    db_roll_back(r->db);
+    if (rc < 0) {
+        registry_model_clear(&m);
+        return rc;
+    }
+    *out = m;
     return 0;
 }

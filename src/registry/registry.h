@@ -81,6 +81,9 @@ MUST_CHECK int registry_remove(registry *r, const char *name, int64_t version, b
 
 MUST_CHECK int registry_models(registry *r, registry_list *out, err *e);
 void registry_list_clear(registry_list *l);
+// One of them: registry_model_clear(). ERR_NOT_FOUND if it has no versions; the message names no other model.
+MUST_CHECK int registry_find(registry *r, const char *name, registry_model *out, err *e);
+void registry_model_clear(registry_model *m); // a zeroed one is fine
 // ref: "NAME", "NAME@ALIAS" or "NAME@3"; without @ the default alias, else the newest version. ERR_NOT_FOUND suggests
 // the nearest name.
 MUST_CHECK int registry_resolve(registry *r, const char *ref, char name[MODEL_NAME_MAX + 1], int64_t *version, err *e);

@@ -213,12 +213,20 @@ static int put_request(json_t *operation, const route *r, json_t *spec, json_t *
     return put_content(wanted, r->takes, spec, example, e);
 }
 
-static int put_name_parameter(json_t *operation, err *e)
+// What the {} of a pattern are called, in their order.
+static const char *const parameter_names[] = {"name", "item"};
+enum { PARAMETERS_N = sizeof parameter_names / sizeof *parameter_names };
+
+static int put_parameters(json_t *operation, const char *pattern, err *e)
 {
-    return json_put(
-        operation, "parameters",
-        json_pack("[{s:s,s:s,s:b,s:{s:s}}]", "name", "name", "in", "path", "required", 1, "schema", "type", "string"),
-        e);
+    json_t *list = json_array();
+    TRY(json_put(operation, "parameters", list, e));
+    for (size_t i = 0; i < PARAMETERS_N && (pattern = strstr(pattern, "{}")); i++, pattern += 2)
+        TRY(json_push(list,
+                      json_pack("{s:s,s:s,s:b,s:{s:s}}", "name", parameter_names[i], "in", "path", "required", 1,
+                                "schema", "type", "string"),
+                      e));
+    return 0;
 }
 
 static const char *method_key(unsigned methods)
@@ -230,11 +238,14 @@ static const char *method_key(unsigned methods)
                                    : "options";
 }
 
-// The pattern with `name` for its {}; all of ours have at most one.
+// The pattern with `name` for its first {}, and the parameter's own name for a second.
 static void make_path(char path[PATH_MAX_BYTES], const char *pattern, const char *name)
 {
-    const char *mark = strstr(pattern, "{}");
-    if (mark)
+    const char *mark = strstr(pattern, "{}"), *second = mark ? strstr(mark + 2, "{}") : NULL;
+    if (second)
+        snprintf(path, PATH_MAX_BYTES, "%.*s%s%.*s{%s}%s", (int)(mark - pattern), pattern, name,
+                 (int)(second - mark - 2), mark + 2, parameter_names[1], second + 2);
+    else if (mark)
         snprintf(path, PATH_MAX_BYTES, "%.*s%s%s", (int)(mark - pattern), pattern, name, mark + 2);
     else
         snprintf(path, PATH_MAX_BYTES, "%s", pattern);
@@ -249,7 +260,7 @@ static int put_route(json_t *paths, const route *r, err *e)
     TRY(object_at(item, method_key(r->methods), &operation, e));
     TRY(put_text(operation, "operationId", r->name, e));
     TRY(put_text(operation, "summary", r->about, e));
-    if (strstr(r->pattern, "{}")) TRY(put_name_parameter(operation, e));
+    if (strstr(r->pattern, "{}")) TRY(put_parameters(operation, r->pattern, e));
     if (r->takes) {
         json_t *row = json_pack("{s:s}", "$ref", "#/components/schemas/row");
         json_t *columns = json_pack("{s:s,s:{s:s}}", "type", "object", "additionalProperties", "type", "array");
@@ -287,7 +298,7 @@ static int fill(json_t *paths, const snapshot *s, const principal *who, err *e)
     for (size_t i = 0; i < route_count(); i++) {
         const route *r = route_at(i);
         TRY(put_route(paths, r, e));
-        for (size_t k = 0; r->takes && k < s->n; k++)
+        for (size_t k = 0; strcmp(r->name, "predict") == 0 && k < s->n; k++)
             if (s->models[k].now && principal_sees(who, s->models[k].name)) TRY(put_model(paths, r, &s->models[k], e));
     }
     return 0;

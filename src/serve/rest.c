@@ -18,7 +18,7 @@
 #define PROBLEM_TYPE "application/problem+json"
 
 // RFC 9457. `type` is a URN-like name of the code, because nobody promises to keep a web page for it.
-static void fail(response *r, int status, const err *e)
+void rest_fail(response *r, int status, const err *e)
 {
     const place *at = &r->at;
     const char *code = at->code ? at->code : err_name(e->code);
@@ -225,5 +225,5 @@ const protocol_row rest_protocol = {
     .name = "rest",
     .routes = routes,
     .n_routes = sizeof routes / sizeof *routes,
-    .fail = fail,
+    .fail = rest_fail,
 };

@@ -5,7 +5,7 @@
 #include "serve/protocol.h"
 #include "serve/rest.h"
 
-static const protocol_row *const rows[] = {&rest_protocol};
+static const protocol_row *const rows[] = {&rest_protocol, &rest_registry_protocol};
 
 const protocol_row *const *protocol_rows(size_t *n)
 {
