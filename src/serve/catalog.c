@@ -11,7 +11,6 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "serve/access.h"
-#include "serve/openapi.h"
 
 enum { TEXT_MAX = 256 << 20, RETIRED_MAX = 64 };
 #define RETRY_NS UINT64_C(5000000000) // after a fault of the system, not of the model
@@ -22,6 +21,7 @@ struct catalog {
     int64_t change;    // of the present snapshot; -1: none yet
     uint64_t retry_ns; // 0, or when to look again though nothing changed
     snapshot *now;
+    openapi *openapi;
     model_meter *meters;
     snapshot *retired[RETIRED_MAX]; // one hold on each, so that the last drop is made here
     size_t n_retired;
@@ -35,6 +35,7 @@ static void served_drop(served *v)
     decoder_free(v->decoder);
     encoder_free(v->encoder);
     running_close(v->running);
+    openapi_part_clear(&v->api);
     model_drop(v->model);
     mem_free(v);
 }
@@ -72,6 +73,7 @@ static int served_new(served **out, catalog *c, const char *name, int64_t versio
     if ((rc = running_open(&v->running, &v->model, p, e)) < 0) goto failed;
     if ((rc = decoder_new(&v->decoder, model_schema(v->model), e)) < 0) goto failed;
     if ((rc = encoder_new(&v->encoder, model_schema(v->model), principal_name_of(name), version, e)) < 0) goto failed;
+    if ((rc = openapi_part_make(&v->api, principal_name_of(name), model_schema(v->model), e)) < 0) goto failed;
     *out = v;
     return 0;
 failed:
@@ -96,7 +98,6 @@ static void snapshot_free(snapshot *s)
         text_clear(&s->models[i].card);
     }
     mem_free(s->models);
-    text_clear(&s->openapi);
     mem_free(s);
 }
 
@@ -215,6 +216,7 @@ static int make_card(snapshot_model *s, const registry_model *m, err *e)
     json_t *card = json_object(), *row = json_object();
     int rc = describe(row, s, m, false, e);
     if (rc == 0) rc = take_text(&s->row, row, NULL, e);
+    if (rc == 0) s->row.len--; // one of many: without the newline
     if (rc == 0) rc = describe(card, s, m, true, e);
     if (rc == 0) rc = take_text(&s->card, card, s->etag, e);
     json_decref(row);
@@ -288,13 +290,10 @@ static int snapshot_new(snapshot **out, catalog *c, const registry_list *l, err 
     snapshot *s = mem_zalloc(1, sizeof *s);
     if (!s) return err_set(e, ERR_MEMORY, "no memory for a snapshot");
     atomic_init(&s->n_owners, 1);
-    json_t *api = NULL;
     s->models = mem_zalloc(l->n, sizeof *s->models);
     int rc = s->models ? fill(c, s, l, e) : err_set(e, ERR_MEMORY, "no memory for %zu models", l->n);
     s->meters = c->meters;
-    if (rc == 0) rc = openapi_make(&api, s, &local_principal, e);
-    if (rc == 0) rc = take_text(&s->openapi, api, s->etag, e);
-    json_decref(api);
+    s->openapi = c->openapi;
     if (rc < 0) {
         snapshot_free(s);
         return rc;
@@ -362,8 +361,9 @@ int catalog_new(catalog **out, const char *data_dir, size_t n_slots, err *e)
     c->n_slots = n_slots;
     c->change = -1;
     int rc = registry_open(&c->registry, data_dir, &(registry_options){0}, e);
+    if (rc == 0) rc = openapi_new(&c->openapi, e);
     if (rc < 0) {
-        mem_free(c);
+        catalog_free(c);
         return rc;
     }
     *out = c;
@@ -376,6 +376,7 @@ void catalog_free(catalog *c)
     snapshot_drop(c->now);
     for (size_t i = 0; i < c->n_retired; i++) snapshot_drop(c->retired[i]);
     registry_close(c->registry);
+    openapi_free(c->openapi);
     for (model_meter *m = c->meters, *next; m; m = next) {
         next = m->next;
         mem_free(m);

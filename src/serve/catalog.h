@@ -11,6 +11,7 @@
 #include "serve/decode.h"
 #include "serve/encode.h"
 #include "serve/meters.h"
+#include "serve/openapi.h"
 #include "serve/runtime.h"
 
 // One version of a model, made ready. Immutable and counted, so any thread.
@@ -22,6 +23,7 @@ typedef struct served {
     decoder *decoder;
     encoder *encoder;
     running *running;
+    openapi_part api;
     model_meter *meter; // borrowed until the catalog is freed
 } served;
 
@@ -31,7 +33,7 @@ typedef struct snapshot_model {
     int64_t wanted; // what the alias points at; 0: nothing is deployed
     served *now;    // NULL: cannot be served
     char *fault;    // why `now` is not what is wanted; NULL if it is
-    str row;        // what GET /api/v1/models says of it
+    str row;        // what the list of models says of it
     str card;       // answer of GET /api/v1/models/{name}
     char etag[19];  // of the card, quotes included
 } snapshot_model;
@@ -42,8 +44,7 @@ typedef struct snapshot { // immutable and counted, so any thread
     snapshot_model *models; // by name, in the order of bytes
     size_t n_serving, n_faults;
     const model_meter *meters; // of every model seen so far: a list that lives as long as the catalog
-    str openapi;               // answer of GET /openapi.json for who sees all of the default tenant
-    char etag[19];             // of openapi, quotes included
+    const openapi *openapi;    // borrowed until the catalog is freed
 } snapshot;
 
 snapshot *snapshot_hold(snapshot *s);                             // one more owner; returns s

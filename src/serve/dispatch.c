@@ -1,5 +1,6 @@
 // From a parsed request to an answer: what is the same for all protocols.
 // SPDX-License-Identifier: Apache-2.0
+#include <stdio.h>
 #include <string.h>
 
 #include "registry/audit.h"
@@ -57,13 +58,32 @@ static bool host_is_ours(str host)
     return name.len > 4 && memcmp(name.data, "127.", 4) == 0;
 }
 
+// Whether one of the types in a route's list passes `test`; the usual list has one.
+static bool any_type(const char *list, str said, bool (*test)(str said, const char *type))
+{
+    const char *comma = strchr(list, ',');
+    if (!comma) return test(said, list);
+    for (;; list = comma + strspn(comma, ", "), comma = list + strcspn(list, ",")) {
+        char type[64];
+        size_t len = (size_t)(comma - list);
+        if (len == 0) return false;
+        if (len >= sizeof type) continue;
+        memcpy(type, list, len);
+        type[len] = '\0';
+        if (test(said, type)) return true;
+    }
+}
+
 static int refuse_body(const route_match *m, const http_parser *p, const char *data, response *r)
 {
     str type = http_str(data, p->fields[FIELD_CONTENT_TYPE]);
     str encoding = http_str(data, p->fields[FIELD_CONTENT_ENCODING]);
-    bool any = m->route->takes[0] == '*';
-    if (!any && type.len > 0 && !http_type_is(type, m->route->takes))
-        return fail(m, r, 415, "media_type", "The body must be JSON in UTF-8: send Content-Type: application/json");
+    const char *takes = m->route->takes;
+    if (takes[0] != '*' && type.len > 0 && !any_type(takes, type, http_type_is)) {
+        char why[160];
+        snprintf(why, sizeof why, "The body's Content-Type must be %s, in UTF-8", takes);
+        return fail(m, r, 415, "media_type", why);
+    }
     if (encoding.len > 0 && !http_type_is(encoding, "gzip") && !http_type_is(encoding, "identity")) {
         r->extra = "Accept-Encoding: gzip, identity\r\n";
         return fail(m, r, 415, "content_encoding", "The only Content-Encoding understood is gzip");
@@ -97,7 +117,7 @@ int dispatch_head(const serving *s, const http_parser *p, const char *data, rout
         int status = refuse_body(m, p, data, r);
         if (status != 0) return status;
     }
-    if (!http_accepts(http_str(data, p->fields[FIELD_ACCEPT]), m->route->gives))
+    if (!any_type(m->route->gives, http_str(data, p->fields[FIELD_ACCEPT]), http_accepts))
         return fail(m, r, 406, "not_acceptable", "The Accept header excludes what this path answers");
     return 0;
 }

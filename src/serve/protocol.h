@@ -116,12 +116,48 @@ typedef struct route {
     const char *pattern; // "/api/v1/models/{}/predict": {} is one segment, or what stands in it before a literal end
     const char *name;    // label in metrics, operation id in the OpenAPI document
     const char *about;
-    const char *takes; // media type of the request's body, "*/*" for any; NULL if it has none
+    const char *takes; // media types of the request's body, a comma between, "*/*" for any; NULL if it has none
     const char *gives; // media type of the answer
     route_handler *handle;
     unsigned needs; // one permission
     unsigned flags; // route_flag
 } route;
+
+// What /openapi.json says of a route that its row does not tell. A protocol has a table of them, found by the route's
+// name; a route without one, and a field that is NULL, is described as its row allows: any JSON in, any JSON out.
+//
+// Texts are pieces of JSON that go into the document as they are, but with ' where JSON has ", so that they can be read
+// here; none holds an apostrophe. API_REF and its neighbours write the usual ones. A test parses the whole and follows
+// every reference: tests/unit/serve/openapi_test.c.
+//
+//     static const route_api api[] = {
+//         {.route = "getRun",
+//          .parameters = "run",
+//          .more = API_QUERY("after", "Only what came after this", "{'type':'integer'}"),
+//          .answers = API_ANSWER("200", "The run", API_JSON(API_REF("run")))},
+//     };
+//     static const char schemas[] = "'run':{'type':'object','required':['id'],'properties':{'id':{'type':'string'}}}";
+typedef struct route_api {
+    const char *route;      // its name
+    const char *parameters; // names of the pattern's {}, in order, a blank between. NULL: "name version item part"
+    const char *more;       // Parameter Objects, a comma between: query, header
+    const char *body;       // Media Type Objects by media type. NULL: any JSON of the types in `takes`
+    bool body_optional;
+    bool each_model;     // described once more for every model, with its columns: native predictions
+    const char *answers; // Response Objects by status. NULL: a 200 of `gives`. 4XX and 5XX, the protocol's fault, are
+                         // added by themselves
+} route_api;
+
+#define API_REF(schema) "{'$ref':'#/components/schemas/" schema "'}"
+#define API_LIST(schema) "{'type':'array','items':" schema "}"
+#define API_MEDIA(type, schema) "'" type "':{'schema':" schema "}"
+#define API_JSON(schema) API_MEDIA("application/json", schema)
+#define API_ANSWER(status, about, media) "'" status "':{'description':'" about "','content':{" media "}}"
+#define API_ANSWER_EMPTY(status, about) "'" status "':{'description':'" about "'}"
+#define API_PARAMETER(in, name, about, schema) \
+    "{'name':'" name "','in':'" in "','description':'" about "','schema':" schema "}"
+#define API_QUERY(name, about, schema) API_PARAMETER("query", name, about, schema)
+#define API_HEADER(name, about, schema) API_PARAMETER("header", name, about, schema)
 
 typedef struct protocol_row {
     const char *name;
@@ -129,6 +165,13 @@ typedef struct protocol_row {
     size_t n_routes;
     // Writes an error in the protocol's shape into r (status, type, body).
     void (*fail)(response *r, int status, const err *e);
+    // For the description, all of it optional; see route_api. Where several rows have one name, the first says what the
+    // protocol is and what its faults are.
+    const char *about;    // the protocol in a sentence, for people
+    const route_api *api; // n_api
+    size_t n_api;
+    const char *schemas; // members of components/schemas, a comma between; names are the whole document's: "v2_tensor"
+    const char *fault;   // Media Type Objects of every fault. NULL: application/problem+json
 } protocol_row;
 
 const protocol_row *const *protocol_rows(size_t *n); // the first one also answers where no route is found

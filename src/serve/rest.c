@@ -67,8 +67,8 @@ static int predict(serving *s, const request *q, response *r, err *e)
     return inference_run(s, q, r, &call->inference, e);
 }
 
-// 304 if the client has it already.
-static int send_tagged(const request *q, response *r, str text, const char *etag, err *e)
+// Puts the tag on the answer: 304 if the client has it already, else *changed and the body follows.
+static int tag_answer(const request *q, response *r, const char *etag, bool *changed, err *e)
 {
     size_t len = 64;
     char *extra = arena_alloc(q->memory, len, 1);
@@ -76,22 +76,19 @@ static int send_tagged(const request *q, response *r, str text, const char *etag
     snprintf(extra, len, "ETag: %s\r\nCache-Control: no-cache\r\n", etag);
     r->extra = extra;
     str have = request_field(q, FIELD_IF_NONE_MATCH);
-    if (str_equal(have, str_of(etag)) || http_list_has(have, etag)) {
-        r->status = 304;
-        return 0;
-    }
-    buf_add_str(r->body, text);
+    *changed = !str_equal(have, STR("*")) && !http_list_has(have, etag);
+    if (!*changed) r->status = 304;
     return 0;
 }
 
 static int list_models(serving *s, const request *q, response *r, err *e)
 {
     (void)e;
-    size_t at = 0;
+    size_t at = 0, n = 0;
     buf_add_text(r->body, "{\"models\":[");
-    for (const snapshot_model *m; (m = models_next(s, q, &at));) {
-        if (r->body->data[r->body->len - 1] != '[') buf_add_char(r->body, ',');
-        buf_add_str(r->body, (str){m->row.data, m->row.len - 1}); // without its line's end
+    for (const snapshot_model *m; (m = models_next(s, q, &at)); n++) {
+        if (n > 0) buf_add_char(r->body, ',');
+        buf_add_str(r->body, m->row);
     }
     buf_add_text(r->body, "]}\n");
     return 0;
@@ -101,21 +98,33 @@ static int describe_model(serving *s, const request *q, response *r, err *e)
 {
     const snapshot_model *m;
     TRY(models_find(s, q, q->parameters[0], &m, r, e));
-    return send_tagged(q, r, m->card, m->etag, e);
+    bool changed;
+    TRY(tag_answer(q, r, m->etag, &changed, e));
+    if (changed) buf_add_str(r->body, m->card);
+    return 0;
 }
 
-// What a caller who sees less than the default tenant has, or something else, is made for each request.
-static int openapi(serving *s, const request *q, response *r, err *e)
+// The parts of the models that the caller may see, NULL after the last.
+static const openapi_part *const *visible_parts(const serving *s, const request *q)
 {
-    if (q->who->tenant[0] == '\0' && q->who->n_models == 0)
-        return send_tagged(q, r, s->models->openapi, s->models->etag, e);
-    if (!serving_may_block(s)) return HANDLER_WORKER;
-    json_t *api;
-    TRY(openapi_make(&api, s->models, q->who, e));
-    int rc = json_format(api, false, r->body, e);
-    json_decref(api);
-    buf_add_char(r->body, '\n');
-    return rc;
+    const openapi_part **parts = arena_alloc(q->memory, s->models->n + 1, sizeof *parts);
+    size_t n = 0, at = 0;
+    for (const snapshot_model *m; parts && (m = models_next(s, q, &at));)
+        if (m->now) parts[n++] = &m->now->api;
+    if (parts) parts[n] = NULL;
+    return parts;
+}
+
+static int openapi_text(serving *s, const request *q, response *r, err *e)
+{
+    char etag[OPENAPI_ETAG_SIZE];
+    const openapi_part *const *parts = visible_parts(s, q);
+    if (!parts) return err_set(e, ERR_MEMORY, "no memory for the description");
+    openapi_etag(s->models->openapi, q->who, parts, etag);
+    bool changed;
+    TRY(tag_answer(q, r, etag, &changed, e));
+    if (changed) openapi_write(s->models->openapi, q->who, parts, r->body);
+    return 0;
 }
 
 static int live(serving *s, const request *q, response *r, err *e)
@@ -126,8 +135,8 @@ static int live(serving *s, const request *q, response *r, err *e)
     return 0;
 }
 
-// Ready: not stopping, and every model that is deployed can be served, be it by the version before. Which those are is
-// told to who may see them.
+// Ready: not stopping, and every model that is deployed can be served, be it by the version before. Which models those
+// are is told only to those who may use them.
 static int ready(serving *s, const request *q, response *r, err *e)
 {
     (void)e;
@@ -141,8 +150,8 @@ static int ready(serving *s, const request *q, response *r, err *e)
                : n_without > 0           ? "not ready"
                : s->models->n_faults > 0 ? "degraded"
                                          : "ready");
-    size_t n = 0, at = 0;
-    for (const snapshot_model *m; (m = models_next(s, q, &at));) {
+    size_t at = 0, n = 0;
+    for (const snapshot_model *m; q->who->may & MAY_PREDICT && (m = models_next(s, q, &at));) {
         if (m->wanted == 0) continue;
         buf_add_text(r->body, n++ > 0 ? ",{\"name\":" : "{\"name\":");
         json_quote(r->body, str_of(principal_name_of(m->name)));
@@ -216,14 +225,65 @@ static const route routes[] = {
      FOR_ANYONE, 0},
     {HTTP_GET, "/metrics", "metrics", "Counters for Prometheus", NULL, "text/plain; version=0.0.4", metrics_text,
      MAY_MONITOR, 0},
-    {HTTP_GET, "/openapi.json", "openapi", "This description", NULL, JSON_TYPE, openapi, MAY_PREDICT, 0},
+    {HTTP_GET, "/openapi.json", "openapi", "This description", NULL, JSON_TYPE, openapi_text, MAY_PREDICT, 0},
     {HTTP_GET, "/", "frontPage", "The models, for people", NULL, "text/plain; charset=utf-8", front_page, MAY_PREDICT,
      0},
 };
+
+#define TAG_ANSWERS API_ANSWER_EMPTY("304", "What If-None-Match names has not changed")
+#define TAG_HEADER API_HEADER("If-None-Match", "The ETag of an answer that the client has", "{'type':'string'}")
+#define TAGGED(about, media)                                                                             \
+    "'200':{'description':'" about "','headers':{'ETag':{'schema':{'type':'string'}}},'content':{" media \
+    "}}," TAG_ANSWERS
+
+static const route_api api[] = {
+    {.route = "predict",
+     .body = API_JSON(API_REF("predict_body")),
+     .answers = API_ANSWER("200", "Rows are answered by rows, columns by columns", API_JSON(API_REF("predicted"))),
+     .each_model = true},
+    {.route = "listModels", .answers = API_ANSWER("200", "The models", API_JSON(API_REF("models")))},
+    {.route = "describeModel", .more = TAG_HEADER, .answers = TAGGED("The model", API_JSON(API_REF("model")))},
+    {.route = "live", .answers = API_ANSWER("200", "It does", API_JSON(API_REF("live")))},
+    {.route = "ready",
+     .answers = API_ANSWER("200", "Every deployed model can be served, be it by the version before",
+                           API_JSON(API_REF("ready"))) "," API_ANSWER("503", "Not now",
+                                                                      API_MEDIA("application/json", API_REF("ready")))},
+    {.route = "openapi",
+     .more = TAG_HEADER,
+     .answers = TAGGED("OpenAPI 3.1: routes and models that the caller may see", API_JSON("{'type':'object'}"))},
+};
+
+static const char schemas[] =
+    "'predict_body':{'oneOf':[{'type':'object','additionalProperties':false,'required':['rows'],'properties':{'rows':{"
+    "'type':'array','minItems':1,'items':{'$ref':'#/components/schemas/row'}}}},{'type':'object',"
+    "'additionalProperties':false,'required':['columns'],'properties':{'columns':{'$ref':"
+    "'#/components/schemas/columns'}}}]},"
+    "'predicted':{'type':'object','required':['model','version'],'properties':{'model':{'type':'string'},"
+    "'version':{'type':'integer','minimum':1},'predictions':{'type':'array','items':{'type':'object','properties':{"
+    "'label':{},'probabilities':{'type':'object','additionalProperties':{'type':['number','null']}},"
+    "'value':{'type':['number','null']}}}},'columns':{'type':'object','properties':{'label':{'type':'array'},"
+    "'probabilities':{'type':'object','additionalProperties':{'type':'array','items':{'type':['number','null']}}},"
+    "'value':{'type':'array','items':{'type':['number','null']}}}}}},"
+    "'model':{'type':'object','required':['name','version','status','aliases','versions'],'properties':{"
+    "'name':{'type':'string'},'version':{'type':['integer','null'],'description':'In service'},"
+    "'status':{'enum':['not deployed','broken','stale','serving']},'fault':{'type':'string'},"
+    "'task':{'type':'string'},'aliases':{'type':'object','additionalProperties':{'type':'integer'}},"
+    "'versions':{'type':'array','items':{'type':['integer','object']}},'schema':{'type':'object'},"
+    "'metrics':{'type':'object'},'memory':{'type':'integer'}}},"
+    "'models':{'type':'object','required':['models'],'properties':{'models':{'type':'array','items':{"
+    "'$ref':'#/components/schemas/model'}}}},"
+    "'live':{'type':'object','required':['status'],'properties':{'status':{'const':'live'},"
+    "'server':{'type':'string'},'version':{'type':'string'},'instance':{'type':'string'}}},"
+    "'ready':{'type':'object','required':['status'],'properties':{'status':{'enum':['ready','degraded','not ready',"
+    "'stopping']},'models':{'type':'array','items':{'type':'object'}}}}";
 
 const protocol_row rest_protocol = {
     .name = "rest",
     .routes = routes,
     .n_routes = sizeof routes / sizeof *routes,
     .fail = rest_fail,
+    .about = "The native protocol",
+    .api = api,
+    .n_api = sizeof api / sizeof *api,
+    .schemas = schemas,
 };

@@ -61,10 +61,8 @@ class Answers(ServiceTest):
             path = f"/api/v1/models/{name}/predict"
             self.assertEqual(self.server.ask(post(json.dumps(self.example(name)).encode(), path)).status, 200)
         for path, item in api["paths"].items():
-            if "get" in item:
-                item = "production" if "/aliases/" in path else "1"
-                there = path.replace("{name}", "titanic").replace("{item}", item)
-                self.assertEqual(self.server.ask(get(there)).status, 200, path)
+            if "get" in item and "{" not in path.replace("{name}", ""):
+                self.assertEqual(self.server.ask(get(path.replace("{name}", "titanic"))).status, 200, path)
         again = self.server.ask(get("/openapi.json", [f"If-None-Match: {answer.headers['etag']}"]))
         self.assertEqual((again.status, again.body), (304, b""))
 
