@@ -166,6 +166,8 @@ void meters_write(const meters *const *all, size_t n_all, const model_meter *mod
     write_plain(out, "connections_refused_total", "counter", "Connections answered with 503 because of their number.",
                 SUM(all, n_all, refused));
     write_plain(out, "timeouts_total", "counter", "Connections cut at a deadline.", SUM(all, n_all, timeouts));
+    write_plain(out, "requests_cancelled_total", "counter", "Requests dropped because their client had left.",
+                SUM(all, n_all, cancelled));
     write_plain(out, "received_bytes_total", "counter", "Bytes read from connections.",
                 SUM(all, n_all, received_bytes));
     write_plain(out, "sent_bytes_total", "counter", "Bytes written to connections.", SUM(all, n_all, sent_bytes));

@@ -37,6 +37,7 @@ typedef struct meters { // of one event loop
     counter requests_started, requests_ended; // in flight is the difference
     counter received_bytes, sent_bytes;
     counter timeouts;                   // connections cut at a deadline
+    counter cancelled;                  // requests dropped because their client had left
     route_meter routes[ROUTES_MAX + 1]; // the last one in use: no route
 } meters;
 
