@@ -26,6 +26,7 @@ struct encoder {
     piece *labels;  // n_scores: JSON of the class
     piece *keys;    // n_scores: "male":
     size_t row_max; // bytes of a row at most
+    label_kind kind;
 };
 
 void encode_label(column_type t, const char *name, buf *out)
@@ -43,6 +44,22 @@ void encode_label(column_type t, const char *name, buf *out)
         buf_add_str(out, text);
     else
         json_quote(out, text);
+}
+
+// All class names must be of the target's type, or they are texts to who wants one type for all.
+static label_kind find_kind(const schema_target *t)
+{
+    if (t->type != COLUMN_INTEGER && t->type != COLUMN_REAL && t->type != COLUMN_BOOLEAN) return LABEL_TEXT;
+    for (size_t i = 0; i < t->n_classes; i++) {
+        str name = str_of(t->classes[i]);
+        int64_t whole;
+        double real;
+        bool fits = t->type == COLUMN_INTEGER ? decimal_parse_i64(name, &whole) == 0
+                    : t->type == COLUMN_REAL  ? decimal_scan_json(name, &real) == name.len && isfinite(real)
+                                              : str_equal(name, STR("true")) || str_equal(name, STR("false"));
+        if (!fits || name.len == 0) return LABEL_TEXT;
+    }
+    return t->type == COLUMN_INTEGER ? LABEL_INTEGER : t->type == COLUMN_REAL ? LABEL_REAL : LABEL_BOOLEAN;
 }
 
 static piece end_piece(const buf *b, size_t at)
@@ -81,6 +98,7 @@ int encoder_new(encoder **out, const schema *s, const char *name, int64_t versio
     buf_init(&w->text, TEXT_MAX);
     w->classes = s->target.task == TASK_CLASSIFICATION;
     w->n_scores = w->classes ? s->target.n_classes : 1;
+    w->kind = w->classes ? find_kind(&s->target) : LABEL_REAL;
     w->labels = mem_zalloc(w->n_scores, sizeof *w->labels);
     w->keys = mem_zalloc(w->n_scores, sizeof *w->keys);
     int rc = w->labels && w->keys ? make_pieces(w, s, name, version, e)
@@ -91,6 +109,16 @@ int encoder_new(encoder **out, const schema *s, const char *name, int64_t versio
     }
     *out = w;
     return 0;
+}
+
+label_kind encoder_label_kind(const encoder *w)
+{
+    return w->kind;
+}
+
+str encoder_label(const encoder *w, size_t class)
+{
+    return (str){w->text.data + w->labels[class].at, w->labels[class].len};
 }
 
 void encoder_free(encoder *w)

@@ -12,6 +12,11 @@ typedef struct encoder encoder; // immutable, so any thread; everything that doe
 MUST_CHECK int encoder_new(encoder **out, const schema *s, const char *name, int64_t version, err *e);
 void encoder_free(encoder *w); // NULL is fine
 
+// What the labels of a model of classes are, all of them: for protocols with typed answers.
+typedef enum label_kind { LABEL_TEXT, LABEL_INTEGER, LABEL_REAL, LABEL_BOOLEAN } label_kind;
+label_kind encoder_label_kind(const encoder *w);
+str encoder_label(const encoder *w, size_t class); // the JSON of one, as encode_label() writes it; a view
+
 // Appends; failure is in out->failed. Scores that are no finite number are null.
 void encode_prediction(const encoder *w, body_form form, const prediction *p, buf *out);
 

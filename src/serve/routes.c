@@ -4,8 +4,9 @@
 
 #include "serve/protocol.h"
 #include "serve/rest.h"
+#include "serve/v2.h"
 
-static const protocol_row *const rows[] = {&rest_protocol, &rest_registry_protocol};
+static const protocol_row *const rows[] = {&rest_protocol, &rest_registry_protocol, &v2_protocol};
 
 const protocol_row *const *protocol_rows(size_t *n)
 {
