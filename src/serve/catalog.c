@@ -18,6 +18,7 @@ enum { TEXT_MAX = 256 << 20, RETIRED_MAX = 64 };
 struct catalog {
     registry *registry;
     size_t n_slots;
+    runtime *runtime;
     int64_t change;    // of the present snapshot; -1: none yet
     uint64_t retry_ns; // 0, or when to look again though nothing changed
     snapshot *now;
@@ -70,7 +71,7 @@ static int served_new(served **out, catalog *c, const char *name, int64_t versio
         goto failed;
     }
     if ((rc = registry_load(c->registry, name, version, &p, e)) < 0) goto failed;
-    if ((rc = running_open(&v->running, &v->model, p, e)) < 0) goto failed;
+    if ((rc = running_open(&v->running, c->runtime, &v->model, p, &v->meter->batches, e)) < 0) goto failed;
     if ((rc = decoder_new(&v->decoder, model_schema(v->model), e)) < 0) goto failed;
     if ((rc = encoder_new(&v->encoder, model_schema(v->model), principal_name_of(name), version, e)) < 0) goto failed;
     if ((rc = openapi_part_make(&v->api, principal_name_of(name), model_schema(v->model), e)) < 0) goto failed;
@@ -354,11 +355,12 @@ snapshot *catalog_snapshot(catalog *c)
     return snapshot_hold(c->now);
 }
 
-int catalog_new(catalog **out, const char *data_dir, size_t n_slots, err *e)
+int catalog_new(catalog **out, const char *data_dir, size_t n_slots, runtime *rt, err *e)
 {
     catalog *c = mem_zalloc(1, sizeof *c);
     if (!c) return err_set(e, ERR_MEMORY, "no memory for a catalog");
     c->n_slots = n_slots;
+    c->runtime = rt;
     c->change = -1;
     int rc = registry_open(&c->registry, data_dir, &(registry_options){0}, e);
     if (rc == 0) rc = openapi_new(&c->openapi, e);

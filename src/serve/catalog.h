@@ -54,8 +54,8 @@ const snapshot_model *snapshot_find(const snapshot *s, str name); // NULL if the
 // Watches a registry. One thread at a time.
 typedef struct catalog catalog;
 
-// n_slots: threads that count predictions, see meters.h. Loads nothing yet.
-MUST_CHECK int catalog_new(catalog **out, const char *data_dir, size_t n_slots, err *e);
+// n_slots: threads that count predictions, see meters.h. Borrows the runtime until catalog_free(). Loads nothing yet.
+MUST_CHECK int catalog_new(catalog **out, const char *data_dir, size_t n_slots, runtime *rt, err *e);
 void catalog_free(catalog *c); // NULL is fine
 
 // Looks whether the registry changed and, if so, loads what is deployed. *changed: there is a new snapshot. A version

@@ -5,61 +5,24 @@
 // not take is kept by the connection, and nothing more of it is read until that is gone.
 // SPDX-License-Identifier: Apache-2.0
 #define _GNU_SOURCE
+#include <arpa/inet.h>
 #include <errno.h>
-#include <inttypes.h>
-#include <stdio.h>
+#include <netinet/in.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
-#include "base/clock.h"
-#include "base/decimal.h"
-#include "base/log.h"
 #include "base/mem.h"
 #include "serve/access.h"
 #include "serve/loop_impl.h"
 
-enum { HEAD_BYTES_MAX = 512, READ_LEAST = 4096 };
-
-// Its own buffers.
-
-static size_t buffered_max(const loop *l)
-{
-    return l->shared->options.buffers_max / l->shared->n_loops;
-}
-
-static void give_buffer(loop *l, buf *b)
-{
-    l->buffered -= b->cap;
-    if (b->cap > 0 && b->cap <= SPARE_BUFFER_BYTES && l->n_spare < SPARE_BUFFERS) {
-        buf_reset(b);
-        l->spare[l->n_spare++] = *b;
-        *b = (buf){.ceiling = b->ceiling};
-    } else {
-        buf_clear(b);
-    }
-}
-
-// Room for n more bytes; NULL past the ceiling of all connections, or without memory.
-static char *room(loop *l, buf *b, size_t n)
-{
-    if (b->cap == 0 && l->n_spare > 0) {
-        *b = l->spare[--l->n_spare];
-        l->buffered += b->cap;
-    }
-    size_t before = b->cap;
-    if (n > b->cap - b->len && l->buffered + n > buffered_max(l)) return NULL;
-    char *to = buf_reserve(b, n);
-    l->buffered += b->cap - before;
-    return to;
-}
+enum { READ_LEAST = 4096 };
 
 void connection_free_memory(connection *c)
 {
-    give_buffer(c->home, &c->in);
-    give_buffer(c->home, &c->out);
+    loop_give_buffer(c->home, &c->in);
+    loop_give_buffer(c->home, &c->out);
 }
 
 // Deadlines.
@@ -77,7 +40,7 @@ static uint64_t phase_ms(const connection *c, phase p)
 }
 
 // Begins a phase with its deadline; a phase that goes on keeps the deadline it has.
-static void set_phase(connection *c, phase p)
+void connection_set_phase(connection *c, phase p)
 {
     loop *l = c->home;
     if (c->phase == p && p != PHASE_IDLE) return;
@@ -89,14 +52,6 @@ static void set_phase(connection *c, phase p)
 }
 
 // Opening and closing.
-
-// Those of the connection that is being served.
-static void drop_answers(loop *l)
-{
-    l->out.len = l->out_from;
-    l->out.failed = 0;
-    if (l->out.len == 0 && l->out.cap > KEPT_BYTES) buf_clear(&l->out);
-}
 
 void connection_close(connection *c)
 {
@@ -111,11 +66,14 @@ void connection_close(connection *c)
     c->before->after = c->after;
     c->after->before = c->before;
     close(c->fd);
-    drop_answers(l);
+    output_drop(l);
     l->n_connections--;
     atomic_fetch_sub_explicit(&l->shared->n_connections, 1, memory_order_relaxed);
     counter_add(&l->meters.closed, 1);
+    if (c->stream) stream_drop(c);
+    if (c->upload) pieces_drop(c);
     if (c->job) { // its worker still reads `in`
+        atomic_store_explicit(&c->job->gone, true, memory_order_relaxed);
         c->gone = true;
         return;
     }
@@ -133,9 +91,9 @@ static void linger(connection *c)
         connection_close(c);
         return;
     }
-    give_buffer(c->home, &c->in);
+    loop_give_buffer(c->home, &c->in);
     c->in_at = 0;
-    set_phase(c, PHASE_LINGER);
+    connection_set_phase(c, PHASE_LINGER);
     connection_drive(c);
 }
 
@@ -153,213 +111,6 @@ static void drop_input(connection *c)
     if (c->readable) loop_turn_over(c);
 }
 
-// Answering.
-
-static char *put(char *to, const char *text, size_t len)
-{
-    memcpy(to, text, len);
-    return to + len;
-}
-
-#define PUT(to, literal) put(to, literal, sizeof(literal) - 1)
-
-static char *put_status(char *to, int status)
-{
-    if (status == 200) return PUT(to, "HTTP/1.1 200 OK\r\n");
-    const char *reason = http_reason(status);
-    to = PUT(to, "HTTP/1.1 ");
-    to += decimal_format_i64(status, to);
-    *to++ = ' ';
-    to = put(to, reason, strlen(reason));
-    return PUT(to, "\r\n");
-}
-
-// Keeps what a socket did not take. False: no room; the connection is closed.
-static bool keep_unsent(connection *c, const char *data, size_t len)
-{
-    loop *l = c->home;
-    if (len == 0) return true;
-    char *to = room(l, &c->out, len);
-    if (!to) {
-        connection_close(c);
-        return false;
-    }
-    memcpy(to, data, len);
-    c->out.len += len;
-    set_phase(c, PHASE_WRITE);
-    return true;
-}
-
-// The large body goes along as it is, past its first `sent` bytes.
-static void keep_body(connection *c, buf *body, size_t sent)
-{
-    loop *l = c->home;
-    give_buffer(l, &c->out);
-    c->out = *body;
-    c->out_at = sent;
-    l->buffered += c->out.cap;
-    *body = (buf){.ceiling = body->ceiling};
-    set_phase(c, PHASE_WRITE);
-}
-
-// Bytes that went; negative: none ever will.
-static ssize_t send_once(connection *c, const char *data, size_t len)
-{
-    ssize_t n;
-    do n = send(c->fd, data, len, MSG_NOSIGNAL);
-    while (n < 0 && errno == EINTR);
-    if (n < 0) return errno == EAGAIN ? 0 : -1;
-    counter_add(&c->home->meters.sent_bytes, (uint64_t)n);
-    return n;
-}
-
-// Sends the answers in l->out; what does not go is kept. False: the connection is closed.
-static bool send_answers(connection *c)
-{
-    loop *l = c->home;
-    const char *data = l->out.data + l->out_from;
-    size_t len = l->out.len - l->out_from;
-    if (len == 0) return true;
-    ssize_t n = send_once(c, data, len);
-    if (n < 0) {
-        connection_close(c);
-        return false;
-    }
-    bool open = keep_unsent(c, data + n, len - (size_t)n);
-    drop_answers(l);
-    return open;
-}
-
-// The same with a large body behind them, which is not copied. False: the connection is closed.
-static bool send_with_body(connection *c, buf *body)
-{
-    loop *l = c->home;
-    char *data = l->out.data + l->out_from;
-    size_t len = l->out.len - l->out_from;
-    struct iovec parts[2] = {{.iov_base = data, .iov_len = len}, {.iov_base = body->data, .iov_len = body->len}};
-    struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
-    ssize_t n;
-    do n = sendmsg(c->fd, &message, MSG_NOSIGNAL);
-    while (n < 0 && errno == EINTR);
-    if (n < 0 && errno != EAGAIN) {
-        connection_close(c);
-        return false;
-    }
-    size_t sent = n < 0 ? 0 : (size_t)n;
-    counter_add(&l->meters.sent_bytes, sent);
-    bool open = true;
-    if (sent >= len && sent < len + body->len)
-        keep_body(c, body, sent - len);
-    else if (sent < len)
-        open = keep_unsent(c, data + sent, len - sent) && keep_unsent(c, body->data, body->len);
-    drop_answers(l);
-    return open;
-}
-
-void connection_send_deferred(loop *l)
-{
-    for (size_t i = 0; i < l->n_deferred; i++) {
-        deferred *d = &l->deferred[i];
-        const char *data = l->out.data + d->from;
-        l->out_from = l->out.len; // closing one of them drops nothing of the others
-        ssize_t n = send_once(d->connection, data, d->len);
-        if (n < 0)
-            connection_close(d->connection);
-        else
-            (void)keep_unsent(d->connection, data + n, d->len - (size_t)n);
-    }
-    l->n_deferred = 0;
-    l->out_from = 0;
-    drop_answers(l);
-}
-
-// What was kept. False: not all of it went, or the connection is closed.
-static bool send_kept(connection *c)
-{
-    loop *l = c->home;
-    while (c->out_at < c->out.len) {
-        ssize_t n = send_once(c, c->out.data + c->out_at, c->out.len - c->out_at);
-        if (n < 0) connection_close(c);
-        if (n <= 0) return false;
-        c->out_at += (size_t)n;
-    }
-    give_buffer(l, &c->out);
-    c->out_at = 0;
-    c->phase = PHASE_NONE;
-    return true;
-}
-
-// Writes head and body to l->out. False: the connection is closed.
-static bool answer(connection *c, const response *r, buf *body, bool head_only)
-{
-    loop *l = c->home;
-    size_t extra = r->extra ? strlen(r->extra) : 0, type = r->content_type ? strlen(r->content_type) : 0;
-    bool without_body = r->status == 204 || r->status == 304;
-    char *start = buf_reserve(&l->out, HEAD_BYTES_MAX + extra + type), *to = start;
-    if (!start) {
-        connection_close(c);
-        return false;
-    }
-    if (c->last || l->stopping) c->closing = true;
-    to = put_status(to, r->status);
-    to += loop_date(l, to);
-    if (type > 0 && !without_body) {
-        to = PUT(to, "Content-Type: ");
-        to = put(to, r->content_type, type);
-        to = PUT(to, "\r\n");
-    }
-    to = put(to, r->extra ? r->extra : "", extra);
-    if (c->closing)
-        to = PUT(to, "Connection: close\r\n");
-    else if (c->protocol_minor == 0)
-        to = PUT(to, "Connection: keep-alive\r\n");
-    if (!without_body) {
-        to = PUT(to, "Content-Length: ");
-        to += decimal_format_i64((int64_t)body->len, to);
-        to = PUT(to, "\r\n");
-    }
-    to = PUT(to, "\r\n");
-    l->out.len += (size_t)(to - start);
-    if (without_body || head_only || body->len == 0) return true;
-    if (body->len > BODY_INLINE_BYTES) {
-        bool open = send_with_body(c, body);
-        if (body->cap > KEPT_BYTES) buf_clear(body);
-        return open;
-    }
-    buf_add(&l->out, body->data, body->len);
-    if (!l->out.failed) return true;
-    connection_close(c);
-    return false;
-}
-
-static void count(connection *c, size_t index, int status, uint64_t start_ns)
-{
-    loop *l = c->home;
-    uint64_t spent = clock_monotonic_ns() - start_ns;
-    counter_add(&l->meters.requests_ended, 1);
-    meters_count(&l->meters, index, status, spent);
-    log_event(LOG_DEBUG, "request answered", "%s, status %d, %" PRIu64 " us",
-              c->match.route ? c->match.route->name : "none", status, spent / 1000);
-}
-
-// An answer without a request that could be routed: a refusal by the parser, a deadline, too many connections.
-static bool answer_fault(connection *c, int status, const char *code, const char *why)
-{
-    loop *l = c->home;
-    size_t n;
-    err e = ERR_NONE;
-    c->closing = true;
-    counter_add(&l->meters.requests_started, 1);
-    err_set(&e, ERR_FORMAT, "%s", why);
-    response r = {.status = status, .body = &l->body, .at = {.code = code, .row = -1}};
-    if (status == 503) r.extra = "Retry-After: 1\r\n";
-    dispatch_fail(protocol_rows(&n)[0], &r, status, &e);
-    c->match.route = NULL;
-    bool open = answer(c, &r, &l->body, false);
-    count(c, route_count(), status, l->now_ns);
-    return open;
-}
-
 static void fill_request(connection *c, const char *data, request *q, arena *memory)
 {
     const http_parser *p = &c->parser;
@@ -370,6 +121,8 @@ static void fill_request(connection *c, const char *data, request *q, arena *mem
                    .head = p,
                    .data = data,
                    .who = &local_principal,
+                   .peer = &c->peer,
+                   .deadline_ns = c->deadline_ns,
                    .memory = memory};
     for (size_t i = 0; i < ROUTE_PARAMETERS_MAX; i++) c->match.parameters[i] = http_str(data, c->parameters[i]);
 }
@@ -380,59 +133,49 @@ static bool is_gzip(const connection *c, const char *data)
     return encoding.len > 0 && http_type_is(encoding, "gzip");
 }
 
-static job *take_job(loop *l)
+// What the views of a job's request lie in: the connection's own buffer, or, where that is wanted for the body, a copy
+// of the header.
+static const char *data_of_job(const connection *c, job *j, const char *data)
 {
-    job *j = l->jobs_free;
-    if (j) {
-        l->jobs_free = j->next;
-        return j;
-    }
-    j = mem_zalloc(1, sizeof *j);
-    if (!j) return NULL;
-    arena_init(&j->memory, l->shared->options.request_memory_max);
-    buf_init(&j->body, l->shared->options.request_memory_max);
-    return j;
+    if (!c->in_pieces) return data;
+    char *copy = arena_alloc(&j->memory, c->parser.head_len, 1);
+    if (copy) memcpy(copy, data, c->parser.head_len);
+    return copy;
 }
 
-static void give_job(loop *l, job *j)
+// Hands the request, whose bytes at c->in_at are `data`, to a worker. False: the connection is closed.
+static bool start_job(connection *c, const char *data)
 {
-    snapshot_drop(j->models);
-    j->models = NULL;
-    j->connection = NULL;
-    if (j->memory.used > KEPT_BYTES)
-        arena_clear(&j->memory);
-    else
-        arena_reset(&j->memory);
-    buf_reset(&j->body);
-    if (j->body.cap > KEPT_BYTES) buf_clear(&j->body);
-    j->next = l->jobs_free;
-    l->jobs_free = j;
-}
-
-// Hands the request at c->in_at to a worker. False: the connection is closed, or closing.
-static bool start_job(connection *c)
-{
+    static const char no_memory[] = "There is no memory for this request just now";
     loop *l = c->home;
-    job *j = take_job(l);
-    if (!j) return answer_fault(c, 503, "memory", "There is no memory for this request just now");
-    const char *data = c->in.data + c->in_at;
+    job *j = loop_take_job(l);
+    if (!j) return output_fault(c, 503, "memory", no_memory);
+    j->kind = JOB_REQUEST;
     j->home = l;
     j->connection = c;
     j->models = snapshot_hold(l->models);
-    j->gzip = is_gzip(c, data);
+    j->gzip = !c->in_pieces && is_gzip(c, data);
     j->start_ns = l->now_ns;
-    fill_request(c, data, &j->request, &j->memory);
-    j->request.job = j;
+    atomic_store_explicit(&j->gone, false, memory_order_relaxed);
     j->match = c->match;
     j->response = (response){.status = 200, .content_type = c->match.route->gives, .body = &j->body, .at = {.row = -1}};
+    data = data_of_job(c, j, data);
+    if (!data) {
+        loop_give_job(l, j);
+        return output_fault(c, 503, "memory", no_memory);
+    }
+    fill_request(c, data, &j->request, &j->memory);
+    j->request.job = j;
+    j->request.gone = &j->gone;
+    memcpy(j->match.parameters, c->match.parameters, sizeof j->match.parameters);
     counter_add(&l->meters.requests_started, 1);
-    if (!work_add(l->shared, j)) {
-        give_job(l, j);
+    if (!work_add(l->shared, j, false)) {
+        loop_give_job(l, j);
         counter_add(&l->meters.requests_ended, 1);
-        return answer_fault(c, 503, "busy", "Too many large requests are waiting");
+        return output_fault(c, 503, "busy", "Too many requests are waiting");
     }
     c->job = j;
-    set_phase(c, PHASE_WORK);
+    connection_set_phase(c, PHASE_WORK);
     return true;
 }
 
@@ -451,13 +194,13 @@ static int run_inline(connection *c, char *data)
         counter_add(&l->meters.requests_ended, 1); // starts again
         return 0;
     }
-    bool open = answer(c, &r, &l->body, q.method == HTTP_HEAD);
+    bool open = output_answer(c, &r, &l->body, q.method == HTTP_HEAD);
     if (l->memory.used > KEPT_BYTES)
         arena_clear(&l->memory);
     else
         arena_reset(&l->memory);
     if (l->body.cap > KEPT_BYTES) buf_clear(&l->body);
-    count(c, c->match.index, r.status, l->now_ns);
+    output_count(c, c->match.index, r.status, l->now_ns);
     return open ? 1 : -1;
 }
 
@@ -467,6 +210,21 @@ static bool is_heavy(const connection *c, const char *data)
     const route *r = c->match.route;
     return r->flags & ROUTE_BLOCKS || c->wants_worker ||
            (r->takes && (c->parser.body_len >= WORK_BODY_BYTES || is_gzip(c, data)));
+}
+
+// X-Request-Timeout. 0, or the status of a refusal.
+static int take_deadline(connection *c, const char *data, response *r)
+{
+    uint64_t ns;
+    if (http_parse_timeout(http_str(data, c->parser.fields[FIELD_TIMEOUT]), &ns)) {
+        c->deadline_ns = c->home->now_ns + ns;
+        return 0;
+    }
+    err e = ERR_NONE;
+    err_set(&e, ERR_FORMAT, "X-Request-Timeout is not a number of seconds from 0.001 to 86400");
+    r->at.code = "request_timeout";
+    dispatch_fail(c->match.protocol, r, 400, &e);
+    return 400;
 }
 
 // The header is there: refuse now what would be refused later, before the body is sent. False: the connection is
@@ -481,28 +239,35 @@ static bool take_head(connection *c, char *data, size_t len)
     buf_reset(&l->body);
     response r = {.status = 200, .body = &l->body, .at = {.row = -1}};
     int status = dispatch_head(&l->serving, p, data, &c->match, &r);
+    c->deadline_ns = 0;
+    if (status == 0 && p->fields[FIELD_TIMEOUT].len > 0) status = take_deadline(c, data, &r);
     if (status != 0) {
         c->refused = true;
         if (p->chunked || p->content_length > 0) c->closing = true; // its body is not read
         counter_add(&l->meters.requests_started, 1);
-        bool open = answer(c, &r, &l->body, p->method == HTTP_HEAD);
-        count(c, c->match.index, status, l->now_ns);
+        bool open = output_answer(c, &r, &l->body, p->method == HTTP_HEAD);
+        output_count(c, c->match.index, status, l->now_ns);
         return open;
     }
     for (size_t i = 0; i < ROUTE_PARAMETERS_MAX; i++) {
         str s = c->match.parameters[i];
         c->parameters[i] = s.len > 0 ? (http_span){(uint32_t)(s.data - data), (uint32_t)s.len} : (http_span){0, 0};
     }
+    if (c->match.route->flags & ROUTE_TAKES_PIECES) {
+        c->in_pieces = true; // its handler says whether to go on
+        return true;
+    }
     bool there = !p->chunked && len - p->head_len >= p->content_length;
-    if (p->expects_continue && !there) buf_add_text(&l->out, "HTTP/1.1 100 Continue\r\n\r\n");
+    if (p->expects_continue && !there && p->content_length <= l->shared->limits.body_max)
+        buf_add_text(&l->out, HTTP_CONTINUE);
     return true;
 }
 
-static void next_request(connection *c)
+void connection_next(connection *c)
 {
     http_parser_init(&c->parser);
-    c->wants_worker = false;
-    c->phase = PHASE_NONE;
+    c->wants_worker = c->in_pieces = false;
+    if (c->out.len == 0) c->phase = PHASE_NONE;
 }
 
 // Answers the whole requests in `data`. `own`: it is c->in from c->in_at on; else the scratch, and what is left goes to
@@ -514,10 +279,16 @@ static bool serve_bytes(connection *c, char *data, size_t len, bool own, size_t 
     c->starved = false;
     while (!c->job && l->out.len - l->out_from < OUT_BATCH_BYTES && c->out.len == 0 && c->turn > 0) {
         if (at == len) break;
-        http_step step = http_parse(&c->parser, data + at, len - at, &l->shared->limits);
+        http_step step = c->in_pieces ? STEP_HEAD : http_parse(&c->parser, data + at, len - at, &l->shared->limits);
         if (step == STEP_HEAD) {
-            if (!take_head(c, data + at, len - at)) return false;
+            if (!c->in_pieces && !take_head(c, data + at, len - at)) return false;
             if (c->refused && c->closing) break;
+            if (c->in_pieces) { // from here on the body is taken by pieces.c
+                if (!own) break;
+                if (!start_job(c, data + at)) return false;
+                if (c->job) at += c->parser.head_len;
+                break;
+            }
             step = http_parse(&c->parser, data + at, len - at, &l->shared->limits);
         }
         if (step == STEP_MORE) {
@@ -525,7 +296,7 @@ static bool serve_bytes(connection *c, char *data, size_t len, bool own, size_t 
             break;
         }
         if (step == STEP_BAD) {
-            if (!answer_fault(c, c->parser.status, "http", c->parser.why)) return false;
+            if (!output_fault(c, c->parser.status, "http", c->parser.why)) return false;
             break;
         }
         c->turn--;
@@ -537,12 +308,12 @@ static bool serve_bytes(connection *c, char *data, size_t len, bool own, size_t 
                 heavy = c->wants_worker = rc == 0;
             }
             if (heavy && !own) break; // moved to c->in first, and looked at again from there
-            if (heavy && !start_job(c)) return false;
+            if (heavy && !start_job(c, data + at)) return false;
             if (c->job) break;
         }
         at += c->parser.total;
-        next_request(c);
-        if (c->closing) break;
+        connection_next(c);
+        if (c->closing || c->stream) break;
     }
     *used = at;
     return true;
@@ -552,9 +323,9 @@ static bool keep_rest(connection *c, const char *data, size_t len)
 {
     loop *l = c->home;
     if (len == 0 || c->closing) return true;
-    char *to = room(l, &c->in, len);
-    if (!to) return answer_fault(c, 503, "memory", "There is no memory for this request just now");
-    put(to, data, len);
+    char *to = loop_room(l, &c->in, len);
+    if (!to) return output_fault(c, 503, "memory", "There is no memory for this request just now");
+    memcpy(to, data, len);
     c->in.len += len;
     return true;
 }
@@ -585,8 +356,8 @@ static bool read_some(connection *c)
             c->in_at = 0;
         }
         most = read_size(c);
-        to = room(l, &c->in, most);
-        if (!to) return answer_fault(c, 503, "memory", "There is no memory for this request just now");
+        to = loop_room(l, &c->in, most);
+        if (!to) return output_fault(c, 503, "memory", "There is no memory for this request just now");
         if (c->in.cap - c->in.len > most && most < SCRATCH_BYTES) most = c->in.cap - c->in.len;
     }
     ssize_t n;
@@ -629,7 +400,7 @@ static bool serve_own(connection *c)
     if (!serve_bytes(c, c->in.data + c->in_at, c->in.len - c->in_at, true, &used)) return false;
     c->in_at += used;
     if (c->in_at == c->in.len && !c->job) {
-        give_buffer(c->home, &c->in);
+        loop_give_buffer(c->home, &c->in);
         c->in_at = 0;
     }
     return true;
@@ -644,14 +415,16 @@ static void rest(connection *c)
         return;
     }
     if (some)
-        set_phase(c, c->parser.head_len > 0 ? PHASE_BODY : PHASE_HEAD);
+        connection_set_phase(c, c->parser.head_len > 0 ? PHASE_BODY : PHASE_HEAD);
     else if (c->phase != PHASE_HEAD) // a new connection has the deadline of its first header
-        set_phase(c, PHASE_IDLE);
+        connection_set_phase(c, PHASE_IDLE);
 }
 
 void connection_read_early(connection *c, char *to)
 {
-    if (c->in.len > 0 || c->out.len > 0 || c->closing || c->job || c->again || c->phase == PHASE_LINGER) return;
+    if (c->in.len > 0 || c->out.len > 0 || c->closing || c->job || c->stream || c->upload || c->again ||
+        c->phase == PHASE_LINGER)
+        return;
     ssize_t n = recv(c->fd, to, EARLY_BYTES, 0);
     if (n < 0) return; // told again when its turn comes
     c->early = to;
@@ -662,8 +435,8 @@ void connection_read_early(connection *c, char *to)
 static bool may_defer(const connection *c)
 {
     const loop *l = c->home;
-    return l->defers && l->n_deferred < DEFERRED_MAX && c->out.len == 0 && !c->closing && !c->job && !c->readable &&
-           !c->ended && (c->in.len == c->in_at || c->starved);
+    return l->defers && l->n_deferred < DEFERRED_MAX && c->out.len == 0 && !c->closing && !c->job && !c->stream &&
+           !c->upload && !c->readable && !c->ended && (c->in.len == c->in_at || c->starved);
 }
 
 static void defer(connection *c)
@@ -681,15 +454,19 @@ void connection_drive(connection *c)
         if (l->out.len > l->out_from) {
             if (may_defer(c))
                 defer(c);
-            else if (!send_answers(c))
+            else if (!output_send(c))
                 return;
         }
         if (c->phase == PHASE_LINGER) {
             drop_input(c);
             return;
         }
-        if (c->out.len > 0 && !send_kept(c)) return;
+        if (c->out.len > 0 && !output_send_kept(c)) return;
         if (c->job) return;
+        if (c->stream) {
+            if (!stream_more(c)) return;
+            continue;
+        }
         if (c->closing) {
             linger(c);
             return;
@@ -698,7 +475,9 @@ void connection_drive(connection *c)
             loop_turn_over(c);
             return;
         }
-        if (c->in.len > c->in_at && !c->starved) {
+        if (c->upload) {
+            if (!pieces_take(c)) return;
+        } else if (c->in.len > c->in_at && !c->starved) {
             if (!serve_own(c)) return;
         } else if (c->readable) {
             if (!read_some(c)) return;
@@ -709,32 +488,62 @@ void connection_drive(connection *c)
     }
 }
 
+// What a worker did for a connection that was closed meanwhile. Its part of a body may have to be closed on a worker.
+static void forget(connection *c, job *j)
+{
+    loop *l = c->home;
+    if (j->kind == JOB_REQUEST || j->kind == JOB_PIECE) counter_add(&l->meters.requests_ended, 1);
+    if (j->response.failure == ERR_CANCELLED) counter_add(&l->meters.cancelled, 1);
+    connection_free_memory(c);
+    c->after = l->free;
+    l->free = c;
+    work_close(l->shared, j);
+}
+
 void connection_answered(connection *c, job *j)
 {
     loop *l = c->home;
     c->job = NULL;
     if (c->gone) {
-        counter_add(&l->meters.requests_ended, 1);
-        connection_free_memory(c);
-        c->after = l->free;
-        l->free = c;
-        give_job(l, j);
+        forget(c, j);
         return;
     }
-    bool open = answer(c, &j->response, &j->body, j->request.method == HTTP_HEAD);
-    count(c, j->match.index, j->response.status, j->start_ns);
-    give_job(l, j);
-    if (!open || !send_answers(c)) return;
-    c->in_at += c->parser.total;
-    bool blocked = c->out.len > 0;
-    http_parser_init(&c->parser);
-    c->wants_worker = false;
-    if (!blocked) c->phase = PHASE_NONE;
+    if (j->kind == JOB_NEXT) {
+        stream_given(c, j);
+        return;
+    }
+    if (j->kind == JOB_PIECE ? pieces_written(c, j) : pieces_begin(c, j)) return; // its body goes on
+    if (j->response.failure == ERR_CANCELLED) counter_add(&l->meters.cancelled, 1);
+    bool open = output_answer(c, &j->response, &j->body, j->request.method == HTTP_HEAD);
+    output_count(c, j->match.index, j->response.status, j->start_ns);
+    loop_give_job(l, j);
+    if (!open || !output_send(c)) return;
+    if (!c->in_pieces) c->in_at += c->parser.total;
+    connection_next(c);
     if (c->in_at == c->in.len) {
-        give_buffer(l, &c->in);
+        loop_give_buffer(l, &c->in);
         c->in_at = 0;
     }
     connection_drive(c);
+}
+
+bool connection_hung_up(connection *c)
+{
+    enum { HALF_CLOSED_MS = 50 };
+    loop *l = c->home;
+    c->hung_up = true;
+    if (!c->stream && !(c->job && c->job->kind != JOB_PIECE)) return true;
+    // More requests came before the end: then it waits for their answers.
+    char byte;
+    size_t present = c->in_pieces ? 0 : c->parser.total;
+    if (c->in.len > c->in_at + present || recv(c->fd, &byte, 1, MSG_PEEK) > 0) return true;
+    if (c->stream || c->job->kind == JOB_NEXT) {
+        connection_close(c);
+        return false;
+    }
+    if (l->now_ns - c->job->start_ns >= HALF_CLOSED_MS * UINT64_C(1000000))
+        atomic_store_explicit(&c->job->gone, true, memory_order_relaxed);
+    return true;
 }
 
 void connection_expired(connection *c)
@@ -744,19 +553,28 @@ void connection_expired(connection *c)
         wheel_set(&l->timers, &c->timer, l->now_ns + LINGER_MS * UINT64_C(1000000));
         return;
     }
+    if (c->phase == PHASE_STREAM) {
+        connection_drive(c);
+        return;
+    }
     if (c->phase != PHASE_IDLE && c->phase != PHASE_LINGER) counter_add(&l->meters.timeouts, 1);
+    if (c->upload) pieces_drop(c);
     bool asked = c->phase == PHASE_BODY || (c->phase == PHASE_HEAD && c->in.len > c->in_at);
     if (!asked) {
         connection_close(c);
         return;
     }
-    if (answer_fault(c, 408, "timeout", "The request did not come in time") && send_answers(c)) connection_drive(c);
+    if (output_fault(c, 408, "timeout", "The request did not come in time") && output_send(c)) connection_drive(c);
 }
 
 void connection_stop(connection *c)
 {
     loop *l = c->home;
-    if (c->job || c->out.len > 0 || c->phase == PHASE_LINGER) return;
+    if (c->stream && c->stream->endless) {
+        connection_close(c);
+        return;
+    }
+    if (c->job || c->stream || c->upload || c->out.len > 0 || c->phase == PHASE_LINGER) return;
     bool fresh = c->phase == PHASE_HEAD && c->in.len == c->in_at;
     if (fresh) {
         wheel_set(&l->timers, &c->timer, l->now_ns + STOP_IDLE_MS * UINT64_C(1000000));
@@ -772,7 +590,15 @@ void connection_stop(connection *c)
     connection_close(c);
 }
 
-void connection_open(loop *l, int fd, bool refuse)
+static void fill_peer(peer *p, const struct sockaddr_storage *from)
+{
+    const void *address = NULL;
+    if (from->ss_family == AF_INET) address = &((const struct sockaddr_in *)from)->sin_addr;
+    if (from->ss_family == AF_INET6) address = &((const struct sockaddr_in6 *)from)->sin6_addr;
+    if (!address || !inet_ntop(from->ss_family, address, p->address, sizeof p->address)) p->address[0] = '\0';
+}
+
+void connection_open(loop *l, int fd, const struct sockaddr_storage *from, bool refuse)
 {
     connection *c = l->free;
     if (c)
@@ -784,6 +610,7 @@ void connection_open(loop *l, int fd, bool refuse)
         return;
     }
     *c = (connection){.home = l, .fd = fd};
+    fill_peer(&c->peer, from);
     buf_init(&c->in, SIZE_MAX / 2);
     buf_init(&c->out, SIZE_MAX / 2);
     http_parser_init(&c->parser);
@@ -801,10 +628,10 @@ void connection_open(loop *l, int fd, bool refuse)
     l->n_connections++;
     atomic_fetch_add_explicit(&l->shared->n_connections, 1, memory_order_relaxed);
     counter_add(&l->meters.accepted, 1);
-    set_phase(c, PHASE_HEAD);
+    connection_set_phase(c, PHASE_HEAD);
     loop_begin(l);
     if (l->stopping) connection_stop(c);
     if (!refuse) return;
     counter_add(&l->meters.refused, 1);
-    if (answer_fault(c, 503, "connections", "There are too many connections just now") && send_answers(c)) linger(c);
+    if (output_fault(c, 503, "connections", "There are too many connections just now") && output_send(c)) linger(c);
 }

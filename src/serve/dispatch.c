@@ -84,6 +84,10 @@ static int refuse_body(const route_match *m, const http_parser *p, const char *d
         snprintf(why, sizeof why, "The body's Content-Type must be %s, in UTF-8", takes);
         return fail(m, r, 415, "media_type", why);
     }
+    if (encoding.len > 0 && m->route->flags & ROUTE_TAKES_PIECES && !http_type_is(encoding, "identity")) {
+        r->extra = "Accept-Encoding: identity\r\n";
+        return fail(m, r, 415, "content_encoding", "This path takes a body as it is, without Content-Encoding");
+    }
     if (encoding.len > 0 && !http_type_is(encoding, "gzip") && !http_type_is(encoding, "identity")) {
         r->extra = "Accept-Encoding: gzip, identity\r\n";
         return fail(m, r, 415, "content_encoding", "The only Content-Encoding understood is gzip");
@@ -157,7 +161,13 @@ int serving_registry(serving *s, registry **out, err *e)
 
 void dispatch_end(const route_match *m, response *r, int rc, const err *e)
 {
-    if (rc < 0) dispatch_fail(m->protocol, r, r->status >= 400 ? r->status : http_status_of(rc), e);
+    if (rc >= 0) return;
+    if (r->stream) r->stream->close(r->stream);
+    if (r->sink) r->sink->close(r->sink);
+    r->stream = NULL;
+    r->sink = NULL;
+    r->failure = rc;
+    dispatch_fail(m->protocol, r, r->status >= 400 ? r->status : http_status_of(rc), e);
 }
 
 int dispatch_run(serving *s, const route_match *m, request *q, bool gzip, response *r)

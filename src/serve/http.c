@@ -9,6 +9,8 @@
 
 enum state { START, REQUEST_LINE, FIELD_LINES, BODY_LENGTH, CHUNK_SIZE, CHUNK_DATA, CHUNK_END, TRAILERS, DONE, BAD };
 
+static const char large_body[] = "The body is larger than this server takes";
+
 enum { CONTENT_LENGTH_DIGITS = 18, CHUNK_SIZE_DIGITS = 8, METHOD_MAX = 32 };
 
 // What a byte may be part of.
@@ -462,12 +464,11 @@ static bool take_line(http_parser *p, const char *data, size_t len, size_t max, 
     return true;
 }
 
-static http_step end_of_head(http_parser *p, const http_limits *limits)
+static http_step end_of_head(http_parser *p)
 {
     if (p->minor == 1 && !(p->seen & 1u << FIELD_HOST)) return refuse(p, 400, "HTTP/1.1 wants a Host header");
     if (p->chunked && (p->seen & 1u << FIELD_CONTENT_LENGTH))
         return refuse(p, 400, "Content-Length and Transfer-Encoding together");
-    if (p->content_length > limits->body_max) return refuse(p, 413, "The body is larger than this server takes");
     if (p->closes) p->keep_alive = false;
     p->head_len = p->body_at = p->at;
     p->state = p->chunked ? CHUNK_SIZE : BODY_LENGTH;
@@ -493,7 +494,7 @@ static http_step parse_head(http_parser *p, char *data, size_t len, const http_l
         if (p->at >= limits->head_max) return refuse(p, 431, long_head);
         if (!take_line(p, data, len, limits->head_max - p->at, 431, long_head, &line))
             return p->state == BAD ? STEP_BAD : STEP_MORE;
-        if (line.len == 0) return end_of_head(p, limits);
+        if (line.len == 0) return end_of_head(p);
         if (++p->n_fields > HTTP_FIELDS_MAX) return refuse(p, 431, "Too many header lines");
         if (parse_field_line(p, data, line) == STEP_BAD) return STEP_BAD;
     }
@@ -513,7 +514,7 @@ static http_step parse_chunk_size(http_parser *p, str line, const http_limits *l
         return refuse(p, 400, "A chunk extension holds a control character");
     p->chunk_extra += line.len - i;
     if (p->chunk_extra > HTTP_CHUNK_EXTRA_MAX) return refuse(p, 431, "Chunk extensions are too large");
-    if (n > limits->body_max - p->body_len) return refuse(p, 413, "The body is larger than this server takes");
+    if (n > limits->body_max - p->body_len) return refuse(p, 413, large_body);
     p->chunk_left = n;
     p->state = n > 0 ? CHUNK_DATA : TRAILERS;
     return STEP_MORE;
@@ -587,6 +588,7 @@ http_step http_parse(http_parser *p, char *data, size_t len, const http_limits *
     case BAD: return STEP_BAD;
     case DONE: return STEP_DONE;
     case BODY_LENGTH:
+        if (p->content_length > limits->body_max) return refuse(p, 413, large_body);
         if (len - p->body_at < p->content_length) {
             p->at = len;
             return STEP_MORE;
@@ -597,6 +599,50 @@ http_step http_parse(http_parser *p, char *data, size_t len, const http_limits *
         return STEP_DONE;
     default: return parse_chunks(p, data, len, limits);
     }
+}
+
+http_step http_parse_piece(http_parser *p, char *data, size_t len, uint64_t len_max, size_t *used, size_t *n)
+{
+    *used = *n = 0;
+    if (p->state == BAD) return STEP_BAD;
+    if (p->state == DONE) return STEP_DONE;
+    if (p->state == BODY_LENGTH) {
+        if (p->content_length > len_max) return refuse(p, 413, large_body);
+        uint64_t left = p->content_length - p->taken;
+        *used = *n = len < left ? len : (size_t)left;
+        p->taken += *n;
+        if (p->taken == p->content_length) p->state = DONE;
+        return p->state == DONE ? STEP_DONE : STEP_MORE;
+    }
+    uint64_t left = len_max - p->taken;
+    const http_limits limits = {.body_max = left < SIZE_MAX ? (size_t)left : SIZE_MAX};
+    p->at = p->body_at = p->body_len = 0;
+    http_step step = parse_chunks(p, data, len, &limits);
+    *used = p->at;
+    *n = p->body_len;
+    p->taken += *n;
+    return step;
+}
+
+bool http_parse_timeout(str value, uint64_t *ns)
+{
+    enum { SECONDS_MAX = 86400, DECIMALS_MAX = 3 };
+    uint64_t ms = 0;
+    size_t i = 0, decimals = 0;
+    for (; i < value.len && value.data[i] >= '0' && value.data[i] <= '9'; i++) {
+        ms = 10 * ms + (uint64_t)(value.data[i] - '0');
+        if (ms > SECONDS_MAX) return false;
+    }
+    if (i == 0) return false;
+    if (i < value.len && value.data[i] == '.') {
+        for (i++; i < value.len && value.data[i] >= '0' && value.data[i] <= '9'; i++, decimals++)
+            ms = 10 * ms + (uint64_t)(value.data[i] - '0');
+        if (decimals == 0 || decimals > DECIMALS_MAX) return false;
+    }
+    for (; decimals < DECIMALS_MAX; decimals++) ms *= 10;
+    if (i < value.len || ms == 0 || ms > SECONDS_MAX * UINT64_C(1000)) return false;
+    *ns = ms * 1000000;
+    return true;
 }
 
 const char *http_reason(int status)

@@ -20,7 +20,7 @@ enum {
 
 typedef struct http_limits {
     size_t head_max; // bytes of request line and header; more is 431
-    size_t body_max; // bytes; more is 413
+    size_t body_max; // bytes; more is 413, said after STEP_HEAD
 } http_limits;
 
 // A piece of the request: offsets, because the buffer may move while it grows.
@@ -72,6 +72,7 @@ typedef struct http_parser {
     bool closes;        // Connection: close came
     size_t chunk_left;  // bytes of the present chunk
     size_t chunk_extra; // bytes of extensions and trailers
+    uint64_t taken;     // bytes of the body that http_parse_piece() gave
 
     http_method method;
     int minor; // HTTP/1.minor
@@ -94,6 +95,11 @@ void http_parser_init(http_parser *p);
 // inside a chunked body. Call it again, with nothing more if need be, after STEP_HEAD.
 http_step http_parse(http_parser *p, char *data, size_t len, const http_limits *limits);
 
+// After STEP_HEAD, instead of http_parse(): the body piece by piece, in any memory. data: len bytes from where the call
+// before stopped, `*used` of which are done with; their content is moved to data, *n bytes. STEP_MORE, STEP_DONE, or
+// STEP_BAD: 413 past len_max bytes of body in all.
+http_step http_parse_piece(http_parser *p, char *data, size_t len, uint64_t len_max, size_t *used, size_t *n);
+
 static inline str http_str(const char *data, http_span s)
 {
     return (str){data + s.at, s.len};
@@ -104,6 +110,9 @@ static inline str request_field(const request *q, http_field f)
 {
     return q->head ? http_str(q->data, q->head->fields[f]) : (str){0};
 }
+
+// X-Request-Timeout: seconds, at most a day, with at most three decimals, more than 0. False if it is none.
+bool http_parse_timeout(str value, uint64_t *ns);
 
 // Reason phrases: "Not Found".
 const char *http_reason(int status);

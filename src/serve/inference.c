@@ -1,24 +1,122 @@
-// Predictions, counted and measured.
+// Predictions, counted and measured: at once, or through the queue of their version.
 // SPDX-License-Identifier: Apache-2.0
 #include "serve/inference.h"
+
+#include <semaphore.h>
+#include <stdio.h>
 
 #include "base/clock.h"
 
 enum { MEASURED_EVERY = 256 }; // requests of a thread: two looks at the clock cost as much as a small model's row
 
+// ---- too much to do
+
+static int refuse(const request *q, response *r, int rc, unsigned retry_s)
+{
+    r->status = 503;
+    r->at.code = "overloaded";
+    size_t size = 40;
+    char *extra = arena_alloc(q->memory, size, 1);
+    if (extra) {
+        snprintf(extra, size, "Retry-After: %u\r\n", retry_s);
+        r->extra = extra;
+    }
+    return rc;
+}
+
 int inference_begin(const serving *s, const request *q, const served *version, response *r, err *e)
 {
-    (void)s, (void)q, (void)version, (void)r, (void)e;
+    const running *how = version->running;
+    if (!how->queue) return 0;
+    unsigned retry_s;
+    int rc = batcher_admits(how->queue, 1, 0, &retry_s, e);
+    if (rc < 0) {
+        atomic_fetch_add_explicit(&version->meter->batches.refused, 1, memory_order_relaxed);
+        return refuse(q, r, rc, retry_s);
+    }
+    return serving_may_block(s) ? 0 : HANDLER_WORKER;
+}
+
+// ---- through a queue
+
+typedef struct call {
+    waiting waiting; // first: the batcher gives back its address
+    const request *request;
+    response *response;
+    inference *inference;
+    sem_t done; // of inference_predict(): its thread waits
+    int rc;
+    err error;
+} call;
+
+// What a request is answered with whose model did not answer.
+static void blame(response *r, int rc)
+{
+    if (rc == ERR_BUSY || rc == ERR_IO || rc == ERR_MEMORY) {
+        r->status = 503;
+        if (!r->at.code) r->at.code = rc == ERR_MEMORY ? "memory" : "model_unavailable";
+        if (!r->extra) r->extra = "Retry-After: 1\r\n";
+    }
+}
+
+static void finish_later(waiting *w, int rc, const err *e)
+{
+    call *c = (call *)w;
+    err mine = ERR_NONE;
+    if (rc < 0) blame(c->response, rc);
+    if (rc == 0 && (rc = c->inference->finish(c->request, c->response, c->inference, &mine)) < 0) e = &mine;
+    work_finish(c->request->job, rc, e);
+}
+
+static void finish_waited(waiting *w, int rc, const err *e)
+{
+    call *c = (call *)w;
+    c->rc = rc;
+    if (rc < 0) c->error = *e;
+    sem_post(&c->done);
+}
+
+static int enqueue(call **out, const request *q, response *r, inference *i, void (*done)(waiting *, int, const err *),
+                   err *e)
+{
+    call *c = arena_alloc(q->memory, 1, sizeof *c);
+    if (!c) return err_set(e, ERR_MEMORY, "no memory for a request");
+    *c = (call){.request = q, .response = r, .inference = i};
+    c->waiting = (waiting){.in = &i->in,
+                           .out = &i->out,
+                           .memory = q->memory,
+                           .urgency = urgency_parse(request_field(q, FIELD_PRIORITY)),
+                           .done = done};
+    if (done == finish_waited) sem_init(&c->done, 0, 0);
+    *out = c;
+    unsigned retry_s;
+    int rc = batcher_add(i->version->running->queue, &c->waiting, &retry_s, e);
+    if (rc < 0) {
+        if (done == finish_waited) sem_destroy(&c->done);
+        return rc == ERR_BUSY ? refuse(q, r, rc, retry_s) : rc;
+    }
     return 0;
 }
 
-int inference_predict(serving *s, const request *q, response *r, inference *i, err *e)
+static int wait_for_queue(const request *q, response *r, inference *i, err *e)
 {
-    (void)r;
+    call *c;
+    TRY(enqueue(&c, q, r, i, finish_waited, e));
+    while (sem_wait(&c->done) < 0) continue; // a signal
+    sem_destroy(&c->done);
+    if (c->rc == 0) return 0;
+    if (e) *e = c->error;
+    blame(r, c->rc);
+    return c->rc;
+}
+
+// ---- at once
+
+static int predict_here(const serving *s, const request *q, inference *i, err *e)
+{
     const served *v = i->version;
     model_meter_slot *meter = &v->meter->slots[s->slot];
     cost *measured = &v->running->cost;
-    if (!serving_may_block(s) && cost_of(measured, i->in.n_rows) > INLINE_NS_MAX) return HANDLER_WORKER;
     bool look = counter_get(&meter->requests) % MEASURED_EVERY == 0;
     uint64_t start = look ? clock_monotonic_ns() : 0;
     TRY(model_predict(v->model, &i->in, &i->out, q->memory, e));
@@ -28,8 +126,27 @@ int inference_predict(serving *s, const request *q, response *r, inference *i, e
     return 0;
 }
 
+static bool holds_up(const serving *s, const inference *i)
+{
+    const running *how = i->version->running;
+    return !serving_may_block(s) && (how->queue || cost_of(&how->cost, i->in.n_rows) > INLINE_NS_MAX);
+}
+
+int inference_predict(serving *s, const request *q, response *r, inference *i, err *e)
+{
+    if (holds_up(s, i)) return HANDLER_WORKER;
+    if (!i->version->running->queue) return predict_here(s, q, i, e);
+    return wait_for_queue(q, r, i, e);
+}
+
 int inference_run(serving *s, const request *q, response *r, inference *i, err *e)
 {
-    int rc = inference_predict(s, q, r, i, e);
-    return rc != 0 ? rc : i->finish(q, r, i, e);
+    if (holds_up(s, i)) return HANDLER_WORKER;
+    if (i->version->running->queue) {
+        call *c;
+        TRY(enqueue(&c, q, r, i, finish_later, e));
+        return HANDLER_AWAY; // the request may be gone by now
+    }
+    TRY(predict_here(s, q, i, e));
+    return i->finish(q, r, i, e);
 }

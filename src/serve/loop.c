@@ -72,6 +72,7 @@ int loop_new(loop **out, common *shared, size_t index, int listen_fd, err *e)
 
 static void free_job(job *j)
 {
+    job_close(j);
     snapshot_drop(j->models);
     arena_clear(&j->memory);
     buf_clear(&j->body);
@@ -117,6 +118,70 @@ void loop_free(loop *l)
     mem_free(l);
 }
 
+// Buffers and jobs that are used again.
+
+static size_t buffered_max(const loop *l)
+{
+    return l->shared->options.buffers_max / l->shared->n_loops;
+}
+
+void loop_give_buffer(loop *l, buf *b)
+{
+    l->buffered -= b->cap;
+    if (b->cap > 0 && b->cap <= SPARE_BUFFER_BYTES && l->n_spare < SPARE_BUFFERS) {
+        buf_reset(b);
+        l->spare[l->n_spare++] = *b;
+        *b = (buf){.ceiling = b->ceiling};
+    } else {
+        buf_clear(b);
+    }
+}
+
+char *loop_room(loop *l, buf *b, size_t n)
+{
+    if (b->cap == 0 && l->n_spare > 0) {
+        *b = l->spare[--l->n_spare];
+        l->buffered += b->cap;
+    }
+    size_t before = b->cap;
+    if (n > b->cap - b->len && l->buffered + n > buffered_max(l)) return NULL;
+    char *to = buf_reserve(b, n);
+    l->buffered += b->cap - before;
+    return to;
+}
+
+job *loop_take_job(loop *l)
+{
+    job *j = l->jobs_free;
+    if (j) {
+        l->jobs_free = j->next;
+        return j;
+    }
+    j = mem_zalloc(1, sizeof *j);
+    if (!j) return NULL;
+    arena_init(&j->memory, l->shared->options.request_memory_max);
+    buf_init(&j->body, l->shared->options.request_memory_max);
+    return j;
+}
+
+void loop_give_job(loop *l, job *j)
+{
+    snapshot_drop(j->models);
+    j->models = NULL;
+    j->connection = NULL;
+    j->sink = NULL;
+    j->stream = NULL;
+    j->response = (response){0};
+    if (j->memory.used > KEPT_BYTES)
+        arena_clear(&j->memory);
+    else
+        arena_reset(&j->memory);
+    buf_reset(&j->body);
+    if (j->body.cap > KEPT_BYTES) buf_clear(&j->body);
+    j->next = l->jobs_free;
+    l->jobs_free = j;
+}
+
 void loop_wake(loop *l)
 {
     int before = errno;
@@ -135,10 +200,11 @@ void loop_publish(loop *l, snapshot *models)
 void loop_job_done(loop *l, job *j)
 {
     pthread_mutex_lock(&l->done_lock);
+    bool first = !l->done;
     j->next = l->done;
     l->done = j;
     pthread_mutex_unlock(&l->done_lock);
-    loop_wake(l);
+    if (first) loop_wake(l); // else it is awake, and has not taken them yet
 }
 
 size_t loop_date(loop *l, char *to)
@@ -180,7 +246,9 @@ static void accept_some(loop *l)
             l->accept_wait_ms = ACCEPT_RETRY_MS;
             return;
         }
-        int fd = accept4(l->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        struct sockaddr_storage from;
+        socklen_t len = sizeof from;
+        int fd = accept4(l->listen_fd, (struct sockaddr *)&from, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd < 0) {
             if (errno == EINTR || errno == ECONNABORTED) continue;
             l->accept_wait_ms = -1;
@@ -189,7 +257,7 @@ static void accept_some(loop *l)
             l->accept_wait_ms = ACCEPT_RETRY_MS;
             return;
         }
-        connection_open(l, fd, n >= max);
+        connection_open(l, fd, &from, n >= max);
     }
 }
 
@@ -197,7 +265,7 @@ static void accept_some(loop *l)
 // drive each other out of the caches. It was worth a tenth of the time of a request.
 static void end_turn(loop *l)
 {
-    connection_send_deferred(l);
+    output_send_deferred(l);
     l->defers = false;
 }
 
@@ -226,7 +294,10 @@ static void take_done(loop *l)
     for (job *next; j; j = next) {
         next = j->next;
         loop_begin(l);
-        connection_answered(j->connection, j);
+        if (j->connection)
+            connection_answered(j->connection, j);
+        else
+            loop_give_job(l, j);
     }
 }
 
@@ -262,7 +333,7 @@ static void take_event(loop *l, const struct epoll_event *event)
         connection_close(c);
         return;
     }
-    if (event->events & EPOLLRDHUP) c->hung_up = true;
+    if (event->events & EPOLLRDHUP && !connection_hung_up(c)) return;
     if (event->events & (EPOLLIN | EPOLLRDHUP)) c->readable = true;
     connection_drive(c);
 }
@@ -312,7 +383,7 @@ static void run_once(loop *l)
     // Whatever may close others comes after.
     l->defers = true;
     for (int i = 0; i < n; i++) {
-        if (l->n_deferred == DEFERRED_MAX || l->out.len > DEFERRED_BYTES) connection_send_deferred(l);
+        if (l->n_deferred == DEFERRED_MAX || l->out.len > DEFERRED_BYTES) output_send_deferred(l);
         if (i % EARLY_MAX == 0) read_early(l, events + i, n - i);
         take_event(l, &events[i]);
     }

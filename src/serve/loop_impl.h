@@ -5,6 +5,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/socket.h>
 
 #include "serve/server.h"
 #include "serve/serving.h"
@@ -39,21 +40,46 @@ typedef struct deferred {
 } deferred;
 
 // What its deadline is for.
-typedef enum phase { PHASE_NONE, PHASE_HEAD, PHASE_BODY, PHASE_IDLE, PHASE_WRITE, PHASE_WORK, PHASE_LINGER } phase;
+typedef enum phase {
+    PHASE_NONE,
+    PHASE_HEAD,
+    PHASE_BODY,
+    PHASE_IDLE,
+    PHASE_WRITE,
+    PHASE_WORK,
+    PHASE_STREAM, // no deadline: when to ask the stream for more
+    PHASE_LINGER,
+} phase;
 
-// A request that a worker answers. Its views lie in the connection's own buffer, which nobody touches meanwhile.
+typedef enum job_kind {
+    JOB_REQUEST, // call the handler
+    JOB_PIECE,   // give `piece` to `sink`, and its end if it is the last
+    JOB_NEXT,    // ask `stream` for more
+    JOB_CLOSE,   // close what it holds; nobody waits
+} job_kind;
+
+// What a worker does for a connection. The views of its request lie in the connection's own buffer, which nobody
+// touches meanwhile, or, if its body comes in pieces, in `memory`.
 typedef struct job {
     struct job *next;
+    job_kind kind;
     loop *home;
-    connection *connection;
-    snapshot *models; // held
+    connection *connection; // NULL: nobody waits for it
+    snapshot *models;       // held
     route_match match;
     request request;
     bool gzip;
     uint64_t start_ns;
+    atomic_bool gone; // request.gone: set by the loop, read by whoever works for the request
     arena memory;
     buf body;
     response response;
+    body_sink *sink;         // owned
+    str piece;               // lies in the connection's own buffer
+    bool ends;               // JOB_PIECE: it is the last
+    response_stream *stream; // owned
+    bool ended;              // by JOB_NEXT
+    err failure;             // of JOB_NEXT: why; response.failure is its code
 } job;
 
 struct connection {
@@ -70,6 +96,8 @@ struct connection {
     bool closing;      // after what is in `out`
     bool wants_worker; // its handler said so
     bool refused;      // the present request was answered at its header
+    bool in_pieces;    // its body goes to a sink
+    bool chunks;       // `stream` is sent as chunks
     bool again;        // on the loop's list of those whose turn was over
     bool gone;         // closed; its job is still out
     uint8_t protocol_minor;
@@ -81,7 +109,15 @@ struct connection {
     size_t in_at;
     buf out; // from out_at on: what could not be sent at once
     size_t out_at;
-    job *job;
+    job *job;                // out with a worker
+    uint64_t deadline_ns;    // of the present request; 0: none
+    job *upload;             // the request whose body is coming in pieces, while it is not out with a worker
+    size_t piece_len;        // of the next piece: at in_at, followed by what is not decoded yet
+    size_t progress;         // bytes of the body since its deadline was set
+    response_stream *stream; // owned; the answer that goes on, while it is not out with a worker
+    uint64_t stream_ns;      // when it may be asked for more
+    uint64_t stream_left;    // bytes, if it is not sent as chunks
+    peer peer;
     const char *early; // read already, or NULL
     uint32_t early_len;
     connection *next_again;
@@ -159,21 +195,56 @@ static inline void loop_begin(loop *l) // before each piece of work for one conn
     l->out_from = l->out.len;
 }
 size_t loop_date(loop *l, char *to);
+// Room for n more bytes in a buffer of a connection; NULL past the ceiling of all of them, or without memory.
+char *loop_room(loop *l, buf *b, size_t n);
+void loop_give_buffer(loop *l, buf *b);
+job *loop_take_job(loop *l); // NULL without memory
+void loop_give_job(loop *l, job *j);
 
 // connection.c
-void connection_open(loop *l, int fd, bool refuse);
+void connection_open(loop *l, int fd, const struct sockaddr_storage *from, bool refuse); // takes fd
 void connection_read_early(connection *c, char *to); // at most EARLY_BYTES, if it is in the usual state
 void connection_drive(connection *c);                // reads, answers and writes as far as it gets; may close it
 void connection_close(connection *c);
 void connection_expired(connection *c);
 void connection_answered(connection *c, job *j); // its worker is done
-void connection_send_deferred(loop *l);          // at the end of a turn
 void connection_stop(connection *c);             // the server stops: close it if nothing is in flight
 void connection_free_memory(connection *c);
+bool connection_hung_up(connection *c); // it sends no more; false: that means that it left, it is closed
+void connection_set_phase(connection *c, phase p);
+void connection_next(connection *c); // the present request is answered
+#define HTTP_CONTINUE "HTTP/1.1 100 Continue\r\n\r\n"
+
+// output.c. False: the connection is closed.
+bool output_answer(connection *c, response *r, buf *body, bool head_only); // into l->out; takes r->stream
+// An answer without a request that could be routed: a refusal by the parser, a deadline, too many connections. The
+// last.
+bool output_fault(connection *c, int status, const char *code, const char *why);
+bool output_send(connection *c);      // what is in l->out for it; what does not go is kept
+bool output_send_kept(connection *c); // false also if not all of it went
+void output_send_deferred(loop *l);   // at the end of a turn
+void output_drop(loop *l);            // what is in l->out for the connection that is being served
+void output_count(connection *c, size_t route, int status, uint64_t start_ns);
+
+// stream.c: answers that go on.
+void stream_attach(connection *c, response *r); // takes r->stream
+void stream_add(connection *c, str piece);      // to l->out
+void stream_drop(connection *c);                // closes it, on a worker if need be
+bool stream_more(connection *c);                // false: nothing to do now, or the connection is closed
+void stream_given(connection *c, job *j);       // by a worker
+
+// pieces.c: bodies that are taken piece by piece.
+bool pieces_begin(connection *c, job *j);   // the handler is done; false: it is to be answered
+bool pieces_written(connection *c, job *j); // likewise, a piece
+bool pieces_take(connection *c);            // false: nothing to do now, or the connection is closed
+void pieces_drop(connection *c);            // the body is not wanted any more
 
 // work.c
 MUST_CHECK int work_start(common *s, err *e);
-void work_end(common *s); // what is queued is dropped
-bool work_add(common *s, job *j);
+void work_end(common *s);                    // what is queued is dropped
+bool work_add(common *s, job *j, bool must); // false: too many wait. `must`: never, for what goes on
+// Lets go of a job for which nobody waits: what it holds is closed on a worker, and its loop gets it back.
+void work_close(common *s, job *j);
+void job_close(job *j); // its sink and streams, by the calling thread
 
 #endif

@@ -89,17 +89,85 @@ static void write_latencies(const meters *const *all, size_t n_all, buf *out)
     }
 }
 
+void batch_meter_add(batch_meter *m, size_t n_rows, uint64_t spent_ns)
+{
+    size_t b = 0;
+    while (b < BATCH_BUCKETS_N && n_rows > (size_t)1 << b) b++;
+    atomic_fetch_add_explicit(&m->sizes[b], 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&m->rows, n_rows, memory_order_relaxed);
+    atomic_fetch_add_explicit(&m->spent_ns, spent_ns, memory_order_relaxed);
+}
+
+static uint64_t n_batches(const batch_meter *m)
+{
+    uint64_t n = 0;
+    for (size_t b = 0; b <= BATCH_BUCKETS_N; b++) n += counter_get(&m->sizes[b]);
+    return n;
+}
+
+static void write_sizes(const model_meter *m, buf *out)
+{
+    const batch_meter *q = &m->batches;
+    uint64_t so_far = 0;
+    for (size_t b = 0; b < BATCH_BUCKETS_N; b++) {
+        so_far += counter_get(&q->sizes[b]);
+        buf_format(out, "slipway_batch_rows_bucket{model=\"%s\",le=\"%u\"} %" PRIu64 "\n", m->name, 1u << b, so_far);
+    }
+    so_far += counter_get(&q->sizes[BATCH_BUCKETS_N]);
+    buf_format(out, "slipway_batch_rows_bucket{model=\"%s\",le=\"+Inf\"} %" PRIu64 "\n", m->name, so_far);
+    buf_format(out, "slipway_batch_rows_sum{model=\"%s\"} %" PRIu64 "\n", m->name, counter_get(&q->rows));
+    buf_format(out, "slipway_batch_rows_count{model=\"%s\"} %" PRIu64 "\n", m->name, so_far);
+}
+
+// Of models that have a queue.
+static void write_batches(const model_meter *models, buf *out)
+{
+    head(out, "batch_rows", "histogram", "Rows of the batches that were run, by model.");
+    for (const model_meter *m = models; m; m = m->next)
+        if (n_batches(&m->batches) > 0) write_sizes(m, out);
+    head(out, "batch_run_seconds_total", "counter", "Time that batches took, by model.");
+    for (const model_meter *m = models; m; m = m->next)
+        if (n_batches(&m->batches) > 0)
+            buf_format(out, "slipway_batch_run_seconds_total{model=\"%s\"} %.9f\n", m->name,
+                       (double)counter_get(&m->batches.spent_ns) / 1e9);
+    head(out, "batch_queue_requests", "gauge", "Requests that wait for a batch, by model.");
+    for (const model_meter *m = models; m; m = m->next)
+        if (n_batches(&m->batches) > 0)
+            buf_format(out, "slipway_batch_queue_requests{model=\"%s\"} %" PRIu64 "\n", m->name,
+                       counter_get(&m->batches.waiting));
+    head(out, "batch_dropped_total", "counter",
+         "Requests that were given up before they were run, by model and reason.");
+    for (const model_meter *m = models; m; m = m->next) {
+        const batch_meter *q = &m->batches;
+        if (n_batches(q) == 0) continue;
+        const struct {
+            const char *reason;
+            uint64_t n;
+        } all[] = {{"client_gone", counter_get(&q->dropped_gone)},
+                   {"deadline", counter_get(&q->dropped_expired)},
+                   {"overload", counter_get(&q->refused)}};
+        for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+            buf_format(out, "slipway_batch_dropped_total{model=\"%s\",reason=\"%s\"} %" PRIu64 "\n", m->name,
+                       all[i].reason, all[i].n);
+    }
+    head(out, "runner_restarts_total", "counter", "Starts of a model's runner after it crashed, hung or was stopped.");
+    for (const model_meter *m = models; m; m = m->next)
+        if (n_batches(&m->batches) > 0)
+            buf_format(out, "slipway_runner_restarts_total{model=\"%s\"} %" PRIu64 "\n", m->name,
+                       counter_get(&m->batches.restarts));
+}
+
 static void write_models(const model_meter *models, buf *out)
 {
     head(out, "predicted_rows_total", "counter", "Rows predicted, by model.");
     for (const model_meter *m = models; m; m = m->next) {
-        uint64_t rows = 0;
+        uint64_t rows = counter_get(&m->batches.answered_rows);
         for (size_t i = 0; i < m->n_slots; i++) rows += counter_get(&m->slots[i].rows);
         buf_format(out, "slipway_predicted_rows_total{model=\"%s\"} %" PRIu64 "\n", m->name, rows);
     }
     head(out, "predictions_total", "counter", "Prediction requests answered, by model.");
     for (const model_meter *m = models; m; m = m->next) {
-        uint64_t requests = 0;
+        uint64_t requests = counter_get(&m->batches.answered);
         for (size_t i = 0; i < m->n_slots; i++) requests += counter_get(&m->slots[i].requests);
         buf_format(out, "slipway_predictions_total{model=\"%s\"} %" PRIu64 "\n", m->name, requests);
     }
@@ -157,6 +225,7 @@ void meters_write(const meters *const *all, size_t n_all, const model_meter *mod
     write_requests(all, n_all, out);
     write_latencies(all, n_all, out);
     write_models(models, out);
+    write_batches(models, out);
     uint64_t ended = SUM(all, n_all, requests_ended), started = SUM(all, n_all, requests_started);
     write_plain(out, "requests_in_flight", "gauge", "Requests now being answered.",
                 started > ended ? started - ended : 0);
@@ -166,6 +235,8 @@ void meters_write(const meters *const *all, size_t n_all, const model_meter *mod
     write_plain(out, "connections_refused_total", "counter", "Connections answered with 503 because of their number.",
                 SUM(all, n_all, refused));
     write_plain(out, "timeouts_total", "counter", "Connections cut at a deadline.", SUM(all, n_all, timeouts));
+    write_plain(out, "requests_cancelled_total", "counter", "Requests dropped because their client had left.",
+                SUM(all, n_all, cancelled));
     write_plain(out, "received_bytes_total", "counter", "Bytes read from connections.",
                 SUM(all, n_all, received_bytes));
     write_plain(out, "sent_bytes_total", "counter", "Bytes written to connections.", SUM(all, n_all, sent_bytes));

@@ -37,6 +37,7 @@ typedef struct meters { // of one event loop
     counter requests_started, requests_ended; // in flight is the difference
     counter received_bytes, sent_bytes;
     counter timeouts;                   // connections cut at a deadline
+    counter cancelled;                  // requests dropped because their client had left
     route_meter routes[ROUTES_MAX + 1]; // the last one in use: no route
 } meters;
 
@@ -47,9 +48,24 @@ typedef struct model_meter_slot {
     _Alignas(64) counter rows, requests;
 } model_meter_slot;
 
+enum { BATCH_BUCKETS_N = 12 }; // rows up to 1, 2, 4, ... 2048, and more
+
+// Of a model's queues, written by several threads. Zero as long as requests are answered at once.
+typedef struct batch_meter {
+    _Alignas(64) counter waiting; // requests now in the queue
+    counter refused;              // because too much waits
+    counter answered, answered_rows, failed;
+    counter dropped_gone, dropped_expired; // while they waited, or between their batches
+    counter sizes[BATCH_BUCKETS_N + 1], rows, spent_ns;
+    counter restarts; // of its runner, after a crash, a hang, or at the memory limit
+} batch_meter;
+
+void batch_meter_add(batch_meter *m, size_t n_rows, uint64_t spent_ns);
+
 typedef struct model_meter { // lives as long as the server
     struct model_meter *next;
     char name[MODEL_NAME_MAX + 1];
+    batch_meter batches;
     size_t n_slots;
     model_meter_slot slots[];
 } model_meter;

@@ -4,7 +4,9 @@
 #ifndef SLIPWAY_SERVE_PROTOCOL_H
 #define SLIPWAY_SERVE_PROTOCOL_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "base/arena.h"
 #include "base/buf.h"
@@ -42,9 +44,28 @@ typedef struct principal {
     const char *const *models;
 } principal;
 
+// The door that a connection came in by.
+typedef enum entrance {
+    ENTRANCE_PUBLIC, // the port that everybody is told
+    ENTRANCE_ADMIN,  // --admin-listen: also what the public port does not have then
+    ENTRANCE_SOCKET, // DATA_DIR/admin.sock: a process of the same user, or of root
+} entrance;
+
+enum { PEER_ADDRESS_SIZE = 46, PEER_NAME_SIZE = 65 };
+
+// Who is at the other end. Constant during a request; lives as long as it.
+typedef struct peer {
+    entrance entrance;
+    bool encrypted; // TLS, up to us or up to a trusted proxy
+    char
+        address[PEER_ADDRESS_SIZE]; // of the client, as text, without port; what a trusted proxy says; "" on the socket
+    char name[PEER_NAME_SIZE];      // common name of the certificate that the client showed and we verified; else ""
+} peer;
+
 struct http_parser;
 
-// A request whose body is complete. Views live as long as the request.
+// A request whose body is complete, or, for routes with ROUTE_TAKES_PIECES, whose header is. Views live as long as the
+// request.
 typedef struct request {
     http_method method;
     str path, query;                // raw, as sent
@@ -52,10 +73,18 @@ typedef struct request {
     const struct http_parser *head; // for request_field(), see http.h; NULL in tests
     const char *data;
     const principal *who;
+    const peer *peer;                     // NULL in tests
     str parameters[ROUTE_PARAMETERS_MAX]; // of the pattern's {}, in order, percent-decoded and checked
+    uint64_t deadline_ns;                 // clock_monotonic_ns() after which nobody waits for the answer; 0: none
+    const atomic_bool *gone;              // set when the client has left, see request_over(); NULL on an event loop
     arena *memory;
     struct job *job; // on a worker: for whoever ends what HANDLER_AWAY left open, see work_finish(); else NULL
 } request;
+
+// Whether an answer would come too late: what a handler that works for long looks at between steps, and a queue before
+// it starts one. ERR_CANCELLED: the client left (or closed its sending side some time after the request: whoever does
+// that at once still gets an answer). ERR_TIMEOUT: its deadline passed. now_ns: clock_monotonic_ns(). Any thread.
+MUST_CHECK int request_over(const request *q, uint64_t now_ns, err *e);
 
 typedef struct serving serving; // the models now served, metrics, options: see serving.h
 typedef struct response response;
@@ -68,22 +97,34 @@ typedef struct place {
     str pointer;      // RFC 6901 into the body; len 0: none
 } place;
 
-// A body that goes on after the first bytes, as chunks: server-sent events, tokens. The event loop asks for more when
-// what it has is sent and wait_ms have passed. One thread at a time; never blocks.
+// A body that goes on after the first bytes: server-sent events, tokens, files. It is asked for more when what it gave
+// is sent and wait_ms have passed, by one thread at a time. Owns what it needs: the request and its memory are gone.
 typedef struct response_stream response_stream;
 struct response_stream {
-    int (*next)(response_stream *s, buf *out, bool *ended, err *e); // appends; negative cuts the connection
+    // Appends, at most some STREAM_PIECE_MAX bytes; nothing is fine. Negative cuts the connection, so that the client
+    // does not take what it has for the whole.
+    int (*next)(response_stream *s, buf *out, bool *ended, err *e);
     void (*close)(response_stream *s); // always, last: after the end, or when the client left. Frees s
-    uint32_t wait_ms;
+    uint32_t wait_ms;                  // some 35 ms more are possible; after nothing at least 10 are waited
+    uint64_t len;                      // bytes that follow `body`, told as Content-Length; 0: unknown, sent as chunks
+    bool blocks;                       // next() and close() are called on a worker. Else on the event loop: never block
+    bool endless;                      // events: cut at once when the server stops; others may end until its deadline
 };
 
+enum { STREAM_PIECE_MAX = 1 << 20 };
+
 // A request's body that is taken piece by piece, for routes with ROUTE_TAKES_PIECES. Called by workers, one at a time.
+// The request lives until close().
 typedef struct body_sink body_sink;
 struct body_sink {
-    int (*write)(body_sink *s, str piece, err *e);
+    int (*write)(body_sink *s, str piece,
+                 err *e); // a failure is answered at once; what is left of the body is not read
     int (*end)(body_sink *s, serving *v, const request *q, response *r, err *e); // the body is complete: answer
     void (*close)(body_sink *s); // always, last; without end() before it the client left, or was refused. Frees s
+    uint64_t len_max;            // bytes of the whole body; one more is refused with 413
 };
+
+enum { BODY_PIECE_MAX = 1 << 20 };
 
 // A response under construction. `body` is a buffer of the caller: handlers append.
 struct response {
@@ -92,8 +133,9 @@ struct response {
     const char *extra; // more header lines, each ended by CRLF, or NULL; static or from the request's arena
     buf *body;
     place at;                // of the error, if the handler fails
+    int failure;             // what it failed with; 0 if it did not
     response_stream *stream; // taken: follows `body`
-    body_sink *sink;         // taken: set by a handler of a route with ROUTE_TAKES_PIECES, called at the header
+    body_sink *sink;         // taken: set by a handler of a route with ROUTE_TAKES_PIECES; none is a refusal
 };
 
 enum {
@@ -108,7 +150,7 @@ typedef int route_handler(serving *s, const request *q, response *r, err *e);
 
 typedef enum route_flag {
     ROUTE_BLOCKS = 1 << 0,       // disk, registry: always on a worker, where serving_registry() is
-    ROUTE_TAKES_PIECES = 1 << 1, // the handler is called at the header and gives a sink for the body
+    ROUTE_TAKES_PIECES = 1 << 1, // the handler is called at the header, on a worker, and gives a sink for the body
 } route_flag;
 
 typedef struct route {

@@ -28,6 +28,7 @@ enum { LOOPS_MAX = 256, BACKLOG = 4096, WATCH_MS = 50, DESCRIPTORS_BESIDE = 512 
 
 struct server {
     common common; // its options have a host of their own
+    runtime *runtime;
     catalog *catalog;
     char *host, *data_dir;
     uint16_t port;
@@ -167,7 +168,8 @@ static int fill(server *s, const server_options *o, err *e)
     c->options.host = s->host;
     c->options.data_dir = s->data_dir;
     fit_descriptors(&c->options);
-    TRY(catalog_new(&s->catalog, s->data_dir, c->n_loops + c->n_workers, e));
+    TRY(runtime_new(&s->runtime, &RUNTIME_OPTIONS_DEFAULT, e));
+    TRY(catalog_new(&s->catalog, s->data_dir, c->n_loops + c->n_workers, s->runtime, e));
     TRY(instance_of(s->data_dir, c->instance, e));
     TRY(make_loops(s, e));
     c->options.port = s->port;
@@ -203,8 +205,10 @@ int server_new(server **out, const server_options *o, err *e)
 void server_free(server *s)
 {
     if (!s) return;
+    runtime_stop(s->runtime);
     for (size_t i = 0; s->common.loops && i < s->common.n_loops; i++) loop_free(s->common.loops[i]);
     catalog_free(s->catalog);
+    runtime_free(s->runtime);
     mem_free(s->common.loops);
     mem_free(s->common.meters);
     mem_free(s->common.workers);
@@ -297,6 +301,7 @@ int server_run(server *s, err *e)
     for (size_t i = 0; i < s->n_threads; i++) pthread_join(s->threads[i], NULL);
     s->n_threads = 0;
     work_end(&s->common);
+    runtime_stop(s->runtime);
     if (s->watching) {
         pthread_mutex_lock(&s->watch_lock);
         s->watch_end = true;

@@ -367,6 +367,76 @@ static void accept_and_content_type_are_understood(void **state)
     assert_int_equal(http_host_name(STR("[::1]x")).len, 0);
 }
 
+static void timeouts_are_parsed(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        uint64_t ms; // 0: refused
+    } all[] = {{"1", 1000},    {"0.5", 500},        {"0.001", 1},
+               {"2.25", 2250}, {"86400", 86400000}, {"86400.001", 0},
+               {"0", 0},       {"0.000", 0},        {"", 0},
+               {".5", 0},      {"1.", 0},           {"1.2345", 0},
+               {"-1", 0},      {"1e3", 0},          {" 1", 0},
+               {"1 ", 0},      {"86401", 0},        {"0x10", 0},
+               {"1.5.5", 0},   {"00001", 1000},     {"99999999999999999999999999", 0}};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        uint64_t ns = 0;
+        assert_int_equal(http_parse_timeout(str_of(all[i].text), &ns), all[i].ms > 0);
+        assert_int_equal(ns, all[i].ms * 1000000);
+    }
+}
+
+// The same body in pieces of every length: what comes out, and where it ends, does not depend on them.
+static void bodies_in_pieces_are_the_same(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *head, *body;
+        int status; // 200: all of it, and "next" is left
+        const char *content;
+    } all[] = {
+        {POST_LINE "Content-Length: 5\r\n\r\n", "hellonext", 200, "hello"},
+        {POST_LINE "\r\n", "next", 200, ""},
+        {POST_LINE "Content-Length: 41\r\n\r\n", "hello", 413, ""},
+        {CHUNKED, "5;a=b\r\nhello\r\n1\r\n!\r\n0\r\nT: x\r\n\r\nnext", 200, "hello!"},
+        {CHUNKED, "0\r\n\r\nnext", 200, ""},
+        {CHUNKED, "14\r\n01234567890123456789\r\n15\r\nnext", 413, "01234567890123456789"},
+        {CHUNKED, "5\r\nhelloXY", 400, "hello"},
+        {CHUNKED, "5\nhello\r\n", 400, ""},
+    };
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        size_t len = strlen(all[i].body);
+        for (size_t step = 1; step <= len; step++) {
+            char data[256], body[256];
+            http_parser p;
+            http_parser_init(&p);
+            size_t head_len = strlen(all[i].head);
+            memcpy(data, all[i].head, head_len);
+            assert_int_equal(http_parse(&p, data, head_len, &limits), STEP_HEAD);
+            size_t n_body = 0, given = 0, have = 0, used, n;
+            http_step said = STEP_MORE;
+            while (said == STEP_MORE && given < len) {
+                size_t more = len - given < step ? len - given : step;
+                memcpy(data + have, all[i].body + given, more);
+                given += more;
+                have += more;
+                said = http_parse_piece(&p, data, have, 40, &used, &n);
+                memcpy(body + n_body, data, n);
+                n_body += n;
+                have -= used;
+                memmove(data, data + used, have);
+            }
+            assert_int_equal(said, all[i].status == 200 ? STEP_DONE : STEP_BAD);
+            if (said == STEP_BAD) assert_int_equal(p.status, all[i].status);
+            assert_true(str_equal((str){body, n_body}, str_of(all[i].content)));
+            if (said != STEP_DONE) continue;
+            assert_memory_equal("next", data, have);
+            assert_string_equal(all[i].body + given, &"next"[have]);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -377,6 +447,8 @@ int main(void)
         cmocka_unit_test(pipelined_requests_end_where_they_should),
         cmocka_unit_test(segments_are_decoded),
         cmocka_unit_test(accept_and_content_type_are_understood),
+        cmocka_unit_test(timeouts_are_parsed),
+        cmocka_unit_test(bodies_in_pieces_are_the_same),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

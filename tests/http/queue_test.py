@@ -1,0 +1,100 @@
+"""A dear model has a queue: its requests run together, give what they give alone, and do not hold others up."""
+# SPDX-License-Identifier: Apache-2.0
+import concurrent.futures
+import json
+import os
+import threading
+import time
+import unittest
+
+from helpers.nets import row, write_net
+from helpers.service import ServiceTest, get, post
+
+NET = "/api/v1/models/net/predict"
+
+
+def body(*rows):
+    return json.dumps({"rows": [row(*r) for r in rows]}).encode()
+
+
+class QueueTest(ServiceTest):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.deploy(write_net(os.path.join(cls.folder, "net.onnx")))
+
+    def setUp(self):
+        self.wait_until(lambda: self.server.metric("slipway_models_serving") == 3)
+
+    def test_answers_do_not_depend_on_others(self):
+        rows = [(i / 3, i % 5, -i, i * 0.1) for i in range(40)]
+        alone = [self.server.ask(post(body(r), NET)) for r in rows]
+        self.assertEqual({a.status for a in alone}, {200})
+        before = self.server.metric("slipway_batch_rows_count")
+        barrier = threading.Barrier(len(rows))
+
+        def ask(r):
+            with self.server.client() as c:
+                barrier.wait()
+                return c.ask(post(body(r), NET))
+
+        with concurrent.futures.ThreadPoolExecutor(len(rows)) as pool:
+            among = list(pool.map(ask, rows))
+        for a, b in zip(alone, among):
+            self.assertEqual(b.status, 200, b.body)
+            self.assertEqual(a.body, b.body)
+        self.assertLess(self.server.metric("slipway_batch_rows_count") - before, len(rows))
+
+    def test_many_rows_and_pipelined_requests(self):
+        many = self.server.ask(post(body(*[(i, 1, 2, 3) for i in range(300)]), NET))
+        self.assertEqual(many.status, 200)
+        predictions = many.json()["predictions"]
+        self.assertEqual(len(predictions), 300)
+        with self.server.client() as c:
+            c.send(b"".join(post(body((i, 1, 2, 3)), NET) for i in range(10)) + post())
+            for i in range(10):
+                self.assertEqual(c.read().json()["predictions"][0], predictions[i])
+            self.assertEqual(c.read().json()["model"], "titanic")
+
+    def test_what_is_wrong_is_still_said(self):
+        bad = self.server.ask(post(b'{"rows":[{"x[0]":"a"}]}', NET))
+        self.assertEqual(bad.status, 422)
+        self.assertEqual(self.server.ask(post(b'{"rows":', NET)).status, 400)
+
+    def test_clients_that_leave(self):
+        for _ in range(5):
+            clients = [self.server.client() for _ in range(20)]
+            for c in clients:
+                c.send(post(body(*[(1, 2, 3, 4)] * 20), NET))
+            for c in clients:
+                c.socket.close()
+        self.wait_until(lambda: self.server.metric("slipway_batch_queue_requests") == 0)
+        self.assertEqual(self.server.ask(post(body((1, 2, 3, 4)), NET)).status, 200)
+        self.wait_until(lambda: self.server.metric("slipway_requests_in_flight") == 1)
+
+    def test_others_are_not_held_up(self):
+        stop = threading.Event()
+
+        def load():
+            with self.server.client() as c:
+                while not stop.is_set():
+                    c.ask(post(body(*[(1, 2, 3, 4)] * 50), NET))
+
+        threads = [threading.Thread(target=load) for _ in range(4)]
+        for t in threads:
+            t.start()
+        times = []
+        with self.server.client() as c:
+            for _ in range(50):
+                start = time.monotonic()
+                self.assertEqual(c.ask(get("/health/ready")).status, 200)
+                self.assertEqual(c.ask(post()).status, 200)
+                times.append(time.monotonic() - start)
+        stop.set()
+        for t in threads:
+            t.join()
+        self.assertLess(sorted(times)[25], 0.5)
+
+
+if __name__ == "__main__":
+    unittest.main()
