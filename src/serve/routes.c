@@ -2,11 +2,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <string.h>
 
+#include "serve/kserve.h"
 #include "serve/protocol.h"
 #include "serve/rest.h"
 #include "serve/v2.h"
 
-static const protocol_row *const rows[] = {&rest_protocol, &rest_registry_protocol, &v2_protocol};
+static const protocol_row *const rows[] = {&rest_protocol, &rest_registry_protocol, &v2_protocol, &kserve_protocol};
 
 const protocol_row *const *protocol_rows(size_t *n)
 {

@@ -1,0 +1,78 @@
+// The body of an inference request, JSON and binary, over any bytes, against a schema with every type. The first two
+// bytes say how much of the rest is JSON, as Inference-Header-Content-Length does. What is accepted lies in memory, has
+// the shape it says, and is accepted again with the same values.
+// SPDX-License-Identifier: Apache-2.0
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "serve/v2_decode.h"
+#include "unit/serve/schema_of_all.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+// assert() that a release build keeps.
+#define must(truth) ((truth) ? (void)0 : __builtin_trap())
+
+enum { ROWS_MAX = 300 };
+
+static uint64_t mix(uint64_t hash, const void *data, size_t len)
+{
+    for (size_t i = 0; i < len; i++) hash = (hash ^ ((const uint8_t *)data)[i]) * 1099511628211u;
+    return hash;
+}
+
+static uint64_t sum_of(const v2_infer *q)
+{
+    const batch *b = &q->in;
+    uint64_t hash = b->n_rows;
+    must(b->n_rows > 0 && b->n_rows <= ROWS_MAX);
+    must(q->n_outputs > 0 && q->n_outputs <= V2_OUTPUTS_MAX);
+    for (size_t i = 0; i < b->schema->n_inputs; i++) {
+        const batch_column *c = &b->columns[i];
+        bool missing_ok = b->schema->inputs[i].missing_ok;
+        for (size_t row = 0; row < b->n_rows; row++) {
+            if (c->f32) {
+                must(!isinf(c->f32[row]) && (missing_ok || !isnan(c->f32[row])));
+                hash = mix(hash, &c->f32[row], sizeof *c->f32);
+            } else if (c->i64) {
+                hash = mix(hash, &c->i64[row], sizeof *c->i64);
+            } else {
+                must(missing_ok || c->strings[row].len > 0);
+                hash = mix(hash, c->strings[row].data, c->strings[row].len);
+            }
+        }
+    }
+    return mix(hash, q->id.data, q->id.len);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static decoder *d;
+    if (!d) must(decoder_new(&d, &schema_of_all, NULL) == 0);
+    if (size < 2) return 0;
+    const char *text = (const char *)data + 2;
+    size_t len = (size_t)data[0] | (size_t)data[1] << 8, left = size - 2;
+    if (len > left) len = left;
+    uint64_t sums[2] = {0, 0};
+    int rcs[2];
+    for (int i = 0; i < 2; i++) {
+        arena a;
+        v2_infer q;
+        place at;
+        err e = ERR_NONE;
+        arena_init(&a, 1 << 20);
+        rcs[i] =
+            v2_decode(&q, d, &schema_of_all, (str){text, len}, (str){text + len, left - len}, ROWS_MAX, &at, &a, &e);
+        if (rcs[i] == 0) {
+            sums[i] = sum_of(&q);
+        } else {
+            must(rcs[i] == ERR_FORMAT || rcs[i] == ERR_INPUT || rcs[i] == ERR_MEMORY || rcs[i] == ERR_UNSUPPORTED);
+            must(at.code && e.code == rcs[i] && e.msg[0]);
+            must(rcs[i] != ERR_FORMAT || (e.at >= 0 && (size_t)e.at <= len));
+        }
+        arena_clear(&a);
+    }
+    must(rcs[0] == rcs[1] && sums[0] == sums[1]);
+    return 0;
+}
