@@ -36,3 +36,16 @@ size_t utf8_whole_len(str s)
     size_t wanted = lead < 0xC0 ? 1 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
     return s.len - start < wanted ? start : s.len;
 }
+
+size_t utf8_put(uint32_t scalar, char *to)
+{
+    if (scalar < 0x80) {
+        to[0] = (char)scalar;
+        return 1;
+    }
+    size_t n = scalar < 0x800 ? 2 : scalar < 0x10000 ? 3 : 4;
+    static const unsigned char leads[] = {0, 0, 0xC0, 0xE0, 0xF0};
+    for (size_t i = n; i-- > 1; scalar >>= 6) to[i] = (char)(0x80 | (scalar & 0x3F));
+    to[0] = (char)(leads[n] | scalar);
+    return n;
+}

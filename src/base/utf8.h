@@ -4,6 +4,7 @@
 #define SLIPWAY_BASE_UTF8_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/str.h"
 
@@ -12,5 +13,8 @@ size_t utf8_char_len(str s);
 
 // Length of `s`, a text that was cut somewhere, without the beginning of a character that lost its tail.
 size_t utf8_whole_len(str s);
+
+// Writes a Unicode scalar value, 1..4 bytes; returns how many.
+size_t utf8_put(uint32_t scalar, char *to);
 
 #endif

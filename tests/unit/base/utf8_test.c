@@ -74,12 +74,32 @@ static void test_whole_len(void **state)
     assert_int_equal(utf8_whole_len((str){NULL, 0}), 0);
 }
 
+static void test_put(void **state)
+{
+    (void)state;
+    static const struct {
+        uint32_t scalar;
+        str text;
+    } examples[] = {{'a', {"a", 1}},
+                    {0xE9, {"\xC3\xA9", 2}},
+                    {0x7FF, {"\xDF\xBF", 2}},
+                    {0x20AC, {"\xE2\x82\xAC", 3}},
+                    {0xFFFF, {"\xEF\xBF\xBF", 3}},
+                    {0x10FFFF, {"\xF4\x8F\xBF\xBF", 4}}};
+    for (size_t i = 0; i < sizeof examples / sizeof *examples; i++) {
+        char text[4];
+        size_t len = utf8_put(examples[i].scalar, text);
+        assert_true(str_equal((str){text, len}, examples[i].text));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_character),
         cmocka_unit_test(test_every_sequence),
         cmocka_unit_test(test_whole_len),
+        cmocka_unit_test(test_put),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
