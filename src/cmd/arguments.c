@@ -79,12 +79,25 @@ const struct argp arguments_general = {.options = general_options, .parser = par
 
 // ---- serve
 
-enum { KEY_HOST = KEYS_SERVE, KEY_PORT, KEY_LOOPS, KEY_BODY_MAX, KEY_ROWS_MAX, KEY_CONNECTIONS_MAX };
+enum {
+    KEY_HOST = KEYS_SERVE,
+    KEY_PORT,
+    KEY_LOOPS,
+    KEY_BODY_MAX,
+    KEY_ROWS_MAX,
+    KEY_CONNECTIONS_MAX,
+    KEY_ADMIN_LISTEN,
+    KEY_TRUSTED_PROXY,
+};
 
 static const struct argp_option serve_options[] = {
     {0, 0, 0, 0, "Serving:", 50},
     {"host", KEY_HOST, "ADDRESS", 0, "Address to serve on (default 127.0.0.1: this machine only)", 50},
     {"port", KEY_PORT, "N", 0, "Port to serve on (default 8080; 0 is any free one)", 50},
+    {"admin-listen", KEY_ADMIN_LISTEN, "HOST:PORT", 0,
+     "Take what is not predicting off the public port, and serve all of it here", 50},
+    {"trusted-proxy", KEY_TRUSTED_PROXY, "NETWORK", 0,
+     "Believe X-Forwarded-For and -Proto from this address or network (10.0.0.0/8); may be repeated", 50},
     {"loops", KEY_LOOPS, "N", 0, "Event loops (default: one a processor)", 50},
     {"body-max", KEY_BODY_MAX, "BYTES", 0, "Largest request body (default 16 MiB)", 50},
     {"rows-max", KEY_ROWS_MAX, "N", 0, "Most rows of one request (default 100000)", 50},
@@ -98,6 +111,8 @@ static error_t parse_serve(int key, char *value, struct argp_state *state)
     switch (key) {
     case KEY_HOST: settings_set(SETTING_HOST, value); return 0;
     case KEY_PORT: settings_set(SETTING_PORT, value); return 0;
+    case KEY_ADMIN_LISTEN: settings_set(SETTING_ADMIN_LISTEN, value); return 0;
+    case KEY_TRUSTED_PROXY: settings_add(SETTING_TRUSTED_PROXY, value); return 0;
     case KEY_LOOPS: settings_set(SETTING_LOOPS, value); return 0;
     case KEY_BODY_MAX: settings_set(SETTING_BODY_MAX, value); return 0;
     case KEY_ROWS_MAX: settings_set(SETTING_ROWS_MAX, value); return 0;

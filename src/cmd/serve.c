@@ -34,7 +34,9 @@ static void say_ready(void *context, uint16_t port)
 {
     (void)context;
     if (arguments_json()) {
-        printf("{\"host\":\"%s\",\"port\":%u}\n", settings_text(SETTING_HOST), port);
+        printf("{\"host\":\"%s\",\"port\":%u", settings_text(SETTING_HOST), port);
+        if (serving_admin_port()) printf(",\"admin_port\":%u", serving_admin_port());
+        printf("}\n");
     } else if (!arguments_quiet()) {
         char address[URL_TEXT_SIZE];
         printf("serving %s on %s (Ctrl-C stops)\n", settings_text(SETTING_DATA_DIR),

@@ -11,6 +11,8 @@ server_options serving_options(void)
     o.data_dir = settings_text(SETTING_DATA_DIR);
     o.host = settings_text(SETTING_HOST);
     o.port = (uint16_t)settings_integer(SETTING_PORT);
+    o.admin_listen = settings_text(SETTING_ADMIN_LISTEN);
+    o.trusted_proxies = settings_text(SETTING_TRUSTED_PROXY);
     o.n_loops = (size_t)settings_integer(SETTING_LOOPS);
     o.body_max = (size_t)settings_integer(SETTING_BODY_MAX);
     o.rows_max = (size_t)settings_integer(SETTING_ROWS_MAX);
@@ -29,6 +31,11 @@ static server *running;
 static void stop_running(void)
 {
     server_stop(running);
+}
+
+uint16_t serving_admin_port(void)
+{
+    return running ? server_admin_port(running) : 0;
 }
 
 int serving_run(const server_options *o, void (*ready)(void *context, uint16_t port), void *context, err *e)

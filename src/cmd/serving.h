@@ -3,11 +3,15 @@
 #ifndef SLIPWAY_CMD_SERVING_H
 #define SLIPWAY_CMD_SERVING_H
 
+#include <stdint.h>
+
 #include "base/err.h"
 #include "serve/server.h"
 
 server_options serving_options(void); // as the settings say
 // Serves until SIGINT or SIGTERM. ready is called once the port is bound.
 MUST_CHECK int serving_run(const server_options *o, void (*ready)(void *context, uint16_t port), void *context, err *e);
+
+uint16_t serving_admin_port(void); // of the running server; 0: it has none
 
 #endif

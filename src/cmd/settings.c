@@ -34,6 +34,10 @@ static const setting_row rows[SETTINGS_N] = {
     [SETTING_LOG] = {"log", "SLIPWAY_LOG", "text", 1, 0, log_forms, "form of the log: text or json"},
     [SETTING_LOG_LEVEL] = {"log-level", "SLIPWAY_LOG_LEVEL", "info", 1, 0, log_levels, "least level that is logged"},
     [SETTING_CPU_LEVEL] = {"cpu-level", "SLIPWAY_CPU_LEVEL", "auto", 1, 0, cpu_levels, "instructions kernels may use"},
+    [SETTING_ADMIN_LISTEN] = {"admin-listen", "SLIPWAY_ADMIN_LISTEN", "", 1, 0, NULL,
+                              "host:port of everything but predicting, which the public port then has not"},
+    [SETTING_TRUSTED_PROXY] = {"trusted-proxy", "SLIPWAY_TRUSTED_PROXY", "", 1, 0, NULL,
+                               "addresses and networks whose X-Forwarded-* are believed, a comma between"},
     [SETTING_BODY_MAX] = {"body-max", "SLIPWAY_BODY_MAX", "16777216", 1, 1 << 30, NULL, "bytes of a request's body"},
     [SETTING_ROWS_MAX] = {"rows-max", "SLIPWAY_ROWS_MAX", "100000", 1, 100000000, NULL, "rows of a request"},
     [SETTING_CONNECTIONS_MAX] = {"connections-max", "SLIPWAY_CONNECTIONS_MAX", "10000", 1, 1000000, NULL,
@@ -50,11 +54,15 @@ static const setting_row rows[SETTINGS_N] = {
                          "milliseconds a stop waits for requests under way"},
 };
 
+enum { LIST_SIZE = 2048 };
+
 static struct {
     const char *options[SETTINGS_N]; // borrowed from argv
     const char *path;
     const char *values[SETTINGS_N];
     char *of_file[SETTINGS_N]; // owned as long as the process
+    char lists[SETTINGS_N][LIST_SIZE];
+    bool too_long[SETTINGS_N];
     setting_source sources[SETTINGS_N];
     int64_t integers[SETTINGS_N];
 } state;
@@ -83,6 +91,15 @@ const char *setting_source_name(setting_source s)
 void settings_set(setting s, const char *value)
 {
     state.options[s] = value;
+}
+
+void settings_add(setting s, const char *value)
+{
+    char *list = state.lists[s];
+    size_t len = strlen(list);
+    int n = snprintf(list + len, LIST_SIZE - len, len ? ",%s" : "%s", value);
+    if (n < 0 || (size_t)n >= LIST_SIZE - len) state.too_long[s] = true;
+    state.options[s] = list;
 }
 
 void settings_file(const char *path)
@@ -124,6 +141,8 @@ static int check(setting s, err *e)
         state.integers[s] = n;
         return 0;
     }
+    if (state.too_long[s]) return err_set(e, code, "%s: the list is longer than %d bytes", from, LIST_SIZE - 1);
+    if (row->fallback && row->fallback[0] == '\0') return 0; // may be empty
     if (value[0] == '\0') return err_set(e, code, "%s is empty", from);
     if (!row->choices) return 0;
     size_t n = 0;

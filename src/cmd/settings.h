@@ -17,6 +17,8 @@ typedef enum setting {
     SETTING_LOG,
     SETTING_LOG_LEVEL,
     SETTING_CPU_LEVEL,
+    SETTING_ADMIN_LISTEN,
+    SETTING_TRUSTED_PROXY,
     SETTING_BODY_MAX,
     SETTING_ROWS_MAX,
     SETTING_CONNECTIONS_MAX,
@@ -37,9 +39,11 @@ const char *setting_about(setting s);
 const char *setting_source_name(setting_source s);
 
 void settings_set(setting s, const char *value); // from an option; borrows the text for good
-void settings_file(const char *path);            // --config; borrows the path for good
-MUST_CHECK int settings_load(err *e);            // resolves and checks all of them; once, after parsing
-const char *settings_text(setting s);            // the winning value
+// One more of a list: from an option that may be repeated. Copies the text.
+void settings_add(setting s, const char *value);
+void settings_file(const char *path); // --config; borrows the path for good
+MUST_CHECK int settings_load(err *e); // resolves and checks all of them; once, after parsing
+const char *settings_text(setting s); // the winning value
 setting_source settings_source(setting s);
 int64_t settings_integer(setting s); // of a numeric setting, checked by settings_load()
 

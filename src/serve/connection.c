@@ -212,6 +212,28 @@ static bool is_heavy(const connection *c, const char *data)
            (r->takes && (c->parser.body_len >= WORK_BODY_BYTES || is_gzip(c, data)));
 }
 
+static void fill_address(peer *p, const struct sockaddr_storage *from)
+{
+    const void *address = NULL;
+    if (from->ss_family == AF_INET) address = &((const struct sockaddr_in *)from)->sin_addr;
+    if (from->ss_family == AF_INET6) address = &((const struct sockaddr_in6 *)from)->sin6_addr;
+    if (!address || !inet_ntop(from->ss_family, address, p->address, sizeof p->address)) p->address[0] = '\0';
+}
+
+// For whom a trusted proxy asks.
+static void look_behind_proxy(connection *c, const char *data)
+{
+    const http_parser *p = &c->parser;
+    struct sockaddr_storage from;
+    socklen_t len = sizeof from;
+    str client = http_str(data, p->fields[FIELD_FORWARDED_FOR]);
+    if (!proxies_client(&c->home->shared->trusted, client, c->peer.address) &&
+        getpeername(c->fd, (struct sockaddr *)&from, &len) == 0)
+        fill_address(&c->peer, &from);
+    str scheme = http_str(data, p->fields[FIELD_FORWARDED_PROTO]);
+    c->peer.encrypted = str_equal(scheme, STR("https"));
+}
+
 // X-Request-Timeout. 0, or the status of a refusal.
 static int take_deadline(connection *c, const char *data, response *r)
 {
@@ -238,6 +260,8 @@ static bool take_head(connection *c, char *data, size_t len)
     c->last = !p->keep_alive;
     buf_reset(&l->body);
     response r = {.status = 200, .body = &l->body, .at = {.row = -1}};
+    if (c->trusted) look_behind_proxy(c, data);
+    l->serving.peer = &c->peer;
     int status = dispatch_head(&l->serving, p, data, &c->match, &r);
     c->deadline_ns = 0;
     if (status == 0 && p->fields[FIELD_TIMEOUT].len > 0) status = take_deadline(c, data, &r);
@@ -590,15 +614,7 @@ void connection_stop(connection *c)
     connection_close(c);
 }
 
-static void fill_peer(peer *p, const struct sockaddr_storage *from)
-{
-    const void *address = NULL;
-    if (from->ss_family == AF_INET) address = &((const struct sockaddr_in *)from)->sin_addr;
-    if (from->ss_family == AF_INET6) address = &((const struct sockaddr_in6 *)from)->sin6_addr;
-    if (!address || !inet_ntop(from->ss_family, address, p->address, sizeof p->address)) p->address[0] = '\0';
-}
-
-void connection_open(loop *l, int fd, const struct sockaddr_storage *from, bool refuse)
+void connection_open(loop *l, const listener *at, int fd, const struct sockaddr_storage *from, bool refuse)
 {
     connection *c = l->free;
     if (c)
@@ -610,7 +626,9 @@ void connection_open(loop *l, int fd, const struct sockaddr_storage *from, bool 
         return;
     }
     *c = (connection){.home = l, .fd = fd};
-    fill_peer(&c->peer, from);
+    c->peer = (peer){.entrance = at->entrance, .loopback = at->loopback};
+    fill_address(&c->peer, from);
+    c->trusted = at->entrance != ENTRANCE_SOCKET && proxies_have(&l->shared->trusted, from);
     buf_init(&c->in, SIZE_MAX / 2);
     buf_init(&c->out, SIZE_MAX / 2);
     http_parser_init(&c->parser);

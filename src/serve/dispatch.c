@@ -95,13 +95,23 @@ static int refuse_body(const route_match *m, const http_parser *p, const char *d
     return 0;
 }
 
+// With an entrance of their own, the routes of those who run the server are not there at the public port.
+static bool is_open_here(const serving *s, const route *r)
+{
+    const unsigned public = MAY_PREDICT | MAY_READ | FOR_ANYONE;
+    bool apart = s->peer && s->peer->entrance == ENTRANCE_PUBLIC && s->options->admin_listen[0] != '\0';
+    return !apart || r->needs & public;
+}
+
 int dispatch_head(const serving *s, const http_parser *p, const char *data, route_match *m, response *r)
 {
     str path = http_str(data, p->path);
     str host = http_str(data, p->fields[FIELD_HOST]);
     if (path.len == 0) path = STR("/");
     *m = route_find(path, p->method);
-    if (s->loopback && host.len > 0 && !host_is_ours(host))
+    if (m->route && !is_open_here(s, m->route)) *m = (route_match){.protocol = m->protocol, .index = route_count()};
+    bool on_socket = s->peer && s->peer->entrance == ENTRANCE_SOCKET; // where no page of the web gets
+    if (s->loopback && !on_socket && host.len > 0 && !host_is_ours(host))
         return fail(m, r, 421, "host", "This server is bound to a loopback address and takes no other Host than that");
     if (p->asterisk) {
         r->extra = allow_header(HTTP_GET | HTTP_HEAD | HTTP_POST | HTTP_OPTIONS);
@@ -174,6 +184,7 @@ int dispatch_run(serving *s, const route_match *m, request *q, bool gzip, respon
 {
     err e = ERR_NONE;
     s->who = q->who;
+    s->peer = q->peer;
     int rc = run(s, m, q, gzip, r, &e);
     if (rc > 0) return rc; // from HANDLER_AWAY on, the request may be gone
     dispatch_end(m, r, rc, &e);

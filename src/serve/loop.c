@@ -17,7 +17,7 @@
 
 enum { EVENTS_MAX = 256, ACCEPTS_MAX = 64, STOP_ACCEPTS_MAX = 64, REFUSALS_MAX = 256 };
 
-static char listen_mark, wake_mark; // their addresses tell events apart
+static char wake_mark; // its address tells events apart, as those of listeners do
 
 static int watch(loop *l, int fd, uint32_t events, void *mark, err *e)
 {
@@ -26,17 +26,13 @@ static int watch(loop *l, int fd, uint32_t events, void *mark, err *e)
     return err_set_errno(e, "epoll_ctl");
 }
 
-int loop_new(loop **out, common *shared, size_t index, int listen_fd, err *e)
+int loop_new(loop **out, common *shared, size_t index, err *e)
 {
     loop *l = mem_aligned(_Alignof(loop), 1, sizeof *l);
-    if (!l) {
-        close(listen_fd);
-        return err_set(e, ERR_MEMORY, "no memory for an event loop");
-    }
+    if (!l) return err_set(e, ERR_MEMORY, "no memory for an event loop");
     memset(l, 0, sizeof *l);
     l->shared = shared;
     l->index = index;
-    l->listen_fd = listen_fd;
     l->accept_wait_ms = -1;
     l->now_ns = clock_monotonic_ns();
     l->all.before = l->all.after = &l->all;
@@ -60,7 +56,6 @@ int loop_new(loop **out, common *shared, size_t index, int listen_fd, err *e)
     int rc = l->epoll_fd < 0 || l->wake_fd < 0 ? err_set_errno(e, "an event loop")
              : !l->scratch || !l->early        ? err_set(e, ERR_MEMORY, "no memory for an event loop")
                                                : 0;
-    if (rc == 0) rc = watch(l, l->listen_fd, EPOLLIN | EPOLLET, &listen_mark, e);
     if (rc == 0) rc = watch(l, l->wake_fd, EPOLLIN, &wake_mark, e);
     if (rc < 0) {
         loop_free(l);
@@ -68,6 +63,28 @@ int loop_new(loop **out, common *shared, size_t index, int listen_fd, err *e)
     }
     *out = l;
     return 0;
+}
+
+int loop_listen(loop *l, listener *at, err *e)
+{
+    listener *mine = &l->listeners[l->n_listeners++];
+    *mine = *at;
+    at->fd = -1;
+    return watch(l, mine->fd, EPOLLIN | EPOLLET, mine, e);
+}
+
+static void close_listeners(loop *l)
+{
+    for (size_t i = 0; i < l->n_listeners; i++) listener_close(&l->listeners[i]);
+    l->n_listeners = 0;
+}
+
+// The listener that an event's mark points at; NULL if it is something else.
+static const listener *listener_of(const loop *l, const void *mark)
+{
+    for (size_t i = 0; i < LISTENERS_MAX; i++)
+        if (mark == &l->listeners[i]) return mark;
+    return NULL;
 }
 
 static void free_job(job *j)
@@ -111,7 +128,7 @@ void loop_free(loop *l)
     buf_clear(&l->out);
     mem_free(l->scratch);
     mem_free(l->early);
-    if (l->listen_fd >= 0) close(l->listen_fd);
+    close_listeners(l);
     if (l->epoll_fd >= 0) close(l->epoll_fd);
     if (l->wake_fd >= 0) close(l->wake_fd);
     pthread_mutex_destroy(&l->done_lock);
@@ -235,30 +252,40 @@ void loop_turn_over(connection *c)
 }
 
 // One connection more than allowed is answered with 503 and closed, a few hundred at a time; past those, connections
-// wait in the backlog.
-static void accept_some(loop *l)
+// wait in the backlog. False: none waits any more.
+static bool accept_some(loop *l, const listener *at)
 {
     const size_t max = l->shared->options.connections_max;
-    l->accept_wait_ms = 0; // more of them may wait: the socket is edge-triggered like all
     for (int i = 0; i < ACCEPTS_MAX; i++) {
         size_t n = atomic_load_explicit(&l->shared->n_connections, memory_order_relaxed);
         if (n >= max + REFUSALS_MAX) {
             l->accept_wait_ms = ACCEPT_RETRY_MS;
-            return;
+            return true;
         }
         struct sockaddr_storage from;
         socklen_t len = sizeof from;
-        int fd = accept4(l->listen_fd, (struct sockaddr *)&from, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        int fd = accept4(at->fd, (struct sockaddr *)&from, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd < 0) {
             if (errno == EINTR || errno == ECONNABORTED) continue;
-            l->accept_wait_ms = -1;
-            if (errno == EAGAIN) return;
+            if (errno == EAGAIN) return false;
             log_event(LOG_WARN, "connection not accepted", "%s", strerror(errno));
             l->accept_wait_ms = ACCEPT_RETRY_MS;
-            return;
+            return true;
         }
-        connection_open(l, fd, &from, n >= max);
+        if (!listener_admits(at, fd)) {
+            close(fd);
+            continue;
+        }
+        connection_open(l, at, fd, &from, n >= max);
     }
+    if (l->accept_wait_ms < 0) l->accept_wait_ms = 0; // more of them may wait: the socket is edge-triggered like all
+    return true;
+}
+
+static void accept_all(loop *l)
+{
+    l->accept_wait_ms = -1;
+    for (size_t i = 0; i < l->n_listeners; i++) (void)accept_some(l, &l->listeners[i]);
 }
 
 // Answers of connections that have nothing more to do leave together: the code of sending and that of answering do not
@@ -274,9 +301,9 @@ static void stop(loop *l)
     l->stopping = true;
     l->accept_wait_ms = 0;
     l->stop_ns = l->now_ns + l->shared->options.stop_ms_max * UINT64_C(1000000);
-    for (int i = 0; i < STOP_ACCEPTS_MAX && l->accept_wait_ms >= 0; i++) accept_some(l); // they are ours already
-    close(l->listen_fd);
-    l->listen_fd = -1;
+    for (size_t k = 0; k < l->n_listeners; k++) // they are ours already
+        for (int i = 0; i < STOP_ACCEPTS_MAX && accept_some(l, &l->listeners[k]); i++) continue;
+    close_listeners(l);
     l->accept_wait_ms = -1;
     for (connection *c = l->all.after, *after; c != &l->all; c = after) {
         after = c->after;
@@ -322,11 +349,12 @@ static void take_wake(loop *l)
 
 static void take_event(loop *l, const struct epoll_event *event)
 {
-    if (event->data.ptr == &listen_mark) {
-        if (l->listen_fd >= 0) accept_some(l);
+    if (event->data.ptr == &wake_mark) return; // after all others, see run_once()
+    const listener *at = listener_of(l, event->data.ptr);
+    if (at) {
+        if (at->fd >= 0) (void)accept_some(l, at);
         return;
     }
-    if (event->data.ptr == &wake_mark) return; // after all others, see run_once()
     connection *c = event->data.ptr;
     loop_begin(l);
     if (event->events & (EPOLLERR | EPOLLHUP)) {
@@ -342,8 +370,8 @@ static void read_early(loop *l, const struct epoll_event *events, int n)
 {
     for (int i = 0; i < n && i < EARLY_MAX; i++) {
         void *mark = events[i].data.ptr;
-        if (mark != &listen_mark && mark != &wake_mark &&
-            (events[i].events & (EPOLLIN | EPOLLERR | EPOLLHUP)) == EPOLLIN)
+        if ((events[i].events & (EPOLLIN | EPOLLERR | EPOLLHUP)) == EPOLLIN && mark != &wake_mark &&
+            !listener_of(l, mark))
             connection_read_early(mark, l->early + i * EARLY_BYTES);
     }
 }
@@ -390,7 +418,7 @@ static void run_once(loop *l)
     end_turn(l);
     for (int i = 0; i < n; i++)
         if (events[i].data.ptr == &wake_mark) take_wake(l);
-    if (accepting && l->listen_fd >= 0) accept_some(l);
+    if (accepting) accept_all(l);
     give_turns(l);
     for (wheel_entry *t; (t = wheel_expired(&l->timers, l->now_ns));) {
         loop_begin(l);

@@ -7,6 +7,8 @@
 #include <stdatomic.h>
 #include <sys/socket.h>
 
+#include "serve/listener.h"
+#include "serve/proxies.h"
 #include "serve/server.h"
 #include "serve/serving.h"
 #include "serve/wheel.h"
@@ -27,6 +29,7 @@ enum {
     EARLY_BYTES = 2048,
     DEFERRED_MAX = 256, // answers that leave together at the end of a turn
     DEFERRED_BYTES = 128 << 10,
+    LISTENERS_MAX = 3,
     ACCEPT_RETRY_MS = 50, // when there were too many connections, or no descriptors
 };
 
@@ -98,6 +101,7 @@ struct connection {
     bool refused;      // the present request was answered at its header
     bool in_pieces;    // its body goes to a sink
     bool chunks;       // `stream` is sent as chunks
+    bool trusted;      // it is a proxy's: peer says for whom the present request is
     bool again;        // on the loop's list of those whose turn was over
     bool gone;         // closed; its job is still out
     uint8_t protocol_minor;
@@ -128,7 +132,8 @@ typedef struct common {
     server_options options;
     http_limits limits;
     char instance[33];
-    bool loopback;
+    bool loopback; // the public port is
+    proxies trusted;
     atomic_bool stopping;
     atomic_size_t n_connections;
     size_t n_loops, n_workers;
@@ -147,7 +152,9 @@ typedef struct common {
 struct loop {
     common *shared;
     size_t index;
-    int epoll_fd, listen_fd, wake_fd;
+    int epoll_fd, wake_fd;
+    listener listeners[LISTENERS_MAX];
+    size_t n_listeners; // 0 while stopping
     bool stopping;
     uint64_t now_ns; // since the last wait
     uint64_t stop_ns;
@@ -182,8 +189,8 @@ struct loop {
 };
 
 // loop.c
-MUST_CHECK int loop_new(loop **out, common *shared, size_t index, int listen_fd,
-                        err *e); // takes listen_fd, also on failure
+MUST_CHECK int loop_new(loop **out, common *shared, size_t index, err *e);
+MUST_CHECK int loop_listen(loop *l, listener *at, err *e); // before it runs; takes the socket, also on failure
 void loop_free(loop *l);
 void loop_run(loop *l);                       // until stopped and drained
 void loop_wake(loop *l);                      // any thread, and signal handlers
@@ -202,7 +209,8 @@ job *loop_take_job(loop *l); // NULL without memory
 void loop_give_job(loop *l, job *j);
 
 // connection.c
-void connection_open(loop *l, int fd, const struct sockaddr_storage *from, bool refuse); // takes fd
+// Takes fd. `refuse`: there are too many already.
+void connection_open(loop *l, const listener *at, int fd, const struct sockaddr_storage *from, bool refuse);
 void connection_read_early(connection *c, char *to); // at most EARLY_BYTES, if it is in the usual state
 void connection_drive(connection *c);                // reads, answers and writes as far as it gets; may close it
 void connection_close(connection *c);

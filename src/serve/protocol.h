@@ -56,6 +56,7 @@ enum { PEER_ADDRESS_SIZE = 46, PEER_NAME_SIZE = 65 };
 // Who is at the other end. Constant during a request; lives as long as it.
 typedef struct peer {
     entrance entrance;
+    bool loopback;  // nobody beyond this machine can come in where it did
     bool encrypted; // TLS, up to us or up to a trusted proxy
     char
         address[PEER_ADDRESS_SIZE]; // of the client, as text, without port; what a trusted proxy says; "" on the socket

@@ -3,35 +3,31 @@
 #define _GNU_SOURCE
 #include "serve/server.h"
 
-#include <errno.h>
-#include <netdb.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/files.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "serve/instance.h"
 #include "serve/loop_impl.h"
 #include "serve/notify.h"
 
-enum { LOOPS_MAX = 256, BACKLOG = 4096, WATCH_MS = 50, DESCRIPTORS_BESIDE = 512 };
+enum { LOOPS_MAX = 256, WATCH_MS = 50, DESCRIPTORS_BESIDE = 512 };
 
 struct server {
     common common; // its options have a host of their own
     runtime *runtime;
     catalog *catalog;
-    char *host, *data_dir;
-    uint16_t port;
+    char *host, *data_dir, *admin_listen;
+    char *socket_path; // NULL: there is no socket
+    uint16_t port, admin_port;
     pthread_t threads[LOOPS_MAX]; // of the loops but the first
     size_t n_threads;
     pthread_t watcher;
@@ -45,6 +41,7 @@ const char *server_options_fault(const server_options *o)
 {
     if (!o->data_dir) return "a server needs a data directory";
     if (!o->host) return "a server needs an address";
+    if (!o->admin_listen || !o->trusted_proxies) return "no admin address, and no trusted proxy, is an empty text";
     if (o->n_loops > LOOPS_MAX) return "there are at most 256 event loops";
     if (o->header_max < 1024 || o->header_max > 1 << 20) return "the largest header is 1 KiB to 1 MiB";
     if (o->body_max < 1 || o->body_max > (size_t)1 << 30) return "the largest body is 1 byte to 1 GiB";
@@ -57,70 +54,46 @@ const char *server_options_fault(const server_options *o)
     return NULL;
 }
 
-// Sockets.
+// Where it is reached.
 
-static int listen_at(const struct addrinfo *address, uint16_t port, bool first, int *out, err *e)
+// The public port, which all loops share, and a loop on each.
+static int make_loops(server *s, err *e)
 {
-    struct sockaddr_storage at = {0};
-    memcpy(&at, address->ai_addr, address->ai_addrlen);
-    if (at.ss_family == AF_INET6)
-        ((struct sockaddr_in6 *)&at)->sin6_port = htons(port);
-    else
-        ((struct sockaddr_in *)&at)->sin_port = htons(port);
-    int fd = socket(at.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0) return err_set_errno(e, "a socket");
-    const int on = 1;
-    // The first one binds alone, so that a port which anybody listens on is refused, another server of ours included;
-    // only then is it opened for the other loops (accepted connections inherit TCP_NODELAY).
-    bool ok = setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&
-              setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) == 0 &&
-              (first || setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) == 0) &&
-              bind(fd, (struct sockaddr *)&at, address->ai_addrlen) == 0 &&
-              (!first || setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) == 0) && listen(fd, BACKLOG) == 0;
-    if (!ok) {
-        int rc = err_set_errno(e, "port %u", (unsigned)port);
-        close(fd);
-        return rc;
+    for (size_t i = 0; i < s->common.n_loops; i++) {
+        listener at;
+        TRY(loop_new(&s->common.loops[i], &s->common, i, e));
+        s->common.meters[i] = &s->common.loops[i]->meters;
+        TRY(listener_open(&at, s->host, &s->port, i == 0, e));
+        s->common.loopback = at.loopback;
+        TRY(loop_listen(s->common.loops[i], &at, e));
     }
-    *out = fd;
     return 0;
 }
 
-static uint16_t port_of(int fd)
+// The port and the socket of those who run the server: little comes by there, so one loop is enough. A data directory
+// where no socket can be made is served all the same.
+static int open_side_entrances(server *s, err *e)
 {
-    struct sockaddr_storage at = {0};
-    socklen_t len = sizeof at;
-    if (getsockname(fd, (struct sockaddr *)&at, &len) < 0) return 0;
-    return ntohs(at.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&at)->sin6_port
-                                          : ((struct sockaddr_in *)&at)->sin_port);
-}
-
-static bool is_loopback(const struct addrinfo *address)
-{
-    if (address->ai_family == AF_INET)
-        return ntohl(((struct sockaddr_in *)address->ai_addr)->sin_addr.s_addr) >> 24 == 127;
-    return address->ai_family == AF_INET6 &&
-           IN6_IS_ADDR_LOOPBACK(&((struct sockaddr_in6 *)address->ai_addr)->sin6_addr);
-}
-
-static int make_loops(server *s, err *e)
-{
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE}, *found;
-    int rc = getaddrinfo(s->host, NULL, &hints, &found);
-    if (rc != 0) return err_set(e, ERR_INPUT, "the address \"%s\": %s", s->host, gai_strerror(rc));
-    s->common.loopback = is_loopback(found);
-    rc = 0;
-    for (size_t i = 0; i < s->common.n_loops && rc == 0; i++) {
-        int fd;
-        rc = listen_at(found, s->port, i == 0, &fd, e);
-        if (rc < 0) break;
-        if (i == 0) s->port = port_of(fd);
-        rc = loop_new(&s->common.loops[i], &s->common, i, fd, e);
-        if (rc == 0) s->common.meters[i] = &s->common.loops[i]->meters;
+    common *c = &s->common;
+    listener at;
+    if (c->options.admin_listen[0]) {
+        char host[ADDRESS_TEXT_MAX + 1];
+        int rc = listener_parse(c->options.admin_listen, host, &s->admin_port, e);
+        if (rc == 0) rc = listener_open(&at, host, &s->admin_port, true, e);
+        if (rc < 0) return err_prefix(e, rc == ERR_BUSY ? ERR_INPUT : rc, "admin-listen");
+        at.entrance = ENTRANCE_ADMIN;
+        TRY(loop_listen(c->loops[0], &at, e));
     }
-    freeaddrinfo(found);
-    if (rc < 0) err_prefix(e, rc, "%s", s->host);
-    return rc;
+    err why = ERR_NONE;
+    char *path = path_join(s->data_dir, ADMIN_SOCKET);
+    if (!path) return err_set(e, ERR_MEMORY, "no memory for a server");
+    if (listener_open_socket(&at, path, &why) < 0) {
+        log_event(LOG_WARN, "no admin socket", "%s", why.msg);
+        mem_free(path);
+        return 0;
+    }
+    s->socket_path = path;
+    return loop_listen(c->loops[0], &at, e);
 }
 
 // Limits of the process.
@@ -160,18 +133,22 @@ static int fill(server *s, const server_options *o, err *e)
     s->port = o->port;
     s->host = mem_strdup(o->host);
     s->data_dir = mem_strdup(o->data_dir);
+    s->admin_listen = mem_strdup(o->admin_listen);
     c->loops = mem_zalloc(c->n_loops, sizeof(loop *));
     c->meters = mem_zalloc(c->n_loops, sizeof(const meters *));
     c->workers = mem_zalloc(c->n_workers, sizeof *c->workers);
-    if (!s->host || !s->data_dir || !c->loops || !c->meters || !c->workers)
+    if (!s->host || !s->data_dir || !s->admin_listen || !c->loops || !c->meters || !c->workers)
         return err_set(e, ERR_MEMORY, "no memory for a server");
     c->options.host = s->host;
     c->options.data_dir = s->data_dir;
+    c->options.admin_listen = s->admin_listen;
     fit_descriptors(&c->options);
     TRY(runtime_new(&s->runtime, &RUNTIME_OPTIONS_DEFAULT, e));
     TRY(catalog_new(&s->catalog, s->data_dir, c->n_loops + c->n_workers, s->runtime, e));
     TRY(instance_of(s->data_dir, c->instance, e));
+    TRY(proxies_parse(&c->trusted, o->trusted_proxies, e));
     TRY(make_loops(s, e));
+    TRY(open_side_entrances(s, e));
     c->options.port = s->port;
     bool changed;
     TRY(catalog_refresh(s->catalog, &changed, e));
@@ -214,6 +191,9 @@ void server_free(server *s)
     mem_free(s->common.workers);
     mem_free(s->host);
     mem_free(s->data_dir);
+    mem_free(s->admin_listen);
+    if (s->socket_path) unlink(s->socket_path);
+    mem_free(s->socket_path);
     pthread_mutex_destroy(&s->common.lock);
     pthread_cond_destroy(&s->common.wake);
     pthread_mutex_destroy(&s->watch_lock);
@@ -224,6 +204,11 @@ void server_free(server *s)
 uint16_t server_port(const server *s)
 {
     return s->port;
+}
+
+uint16_t server_admin_port(const server *s)
+{
+    return s->admin_port;
 }
 
 // The watch.

@@ -11,9 +11,11 @@
 
 typedef struct server_options {
     const char *data_dir;
-    const char *host; // an address, or "localhost"
-    uint16_t port;    // 0: any free one
-    size_t n_loops;   // event loops; 0: one a processor
+    const char *host;         // an address, or "localhost"
+    uint16_t port;            // 0: any free one
+    const char *admin_listen; // "HOST:PORT" for what is not predicting: then the public port has that no more; "": none
+    const char *trusted_proxies; // addresses and networks whose X-Forwarded-* are believed, commas between; "": none
+    size_t n_loops;              // event loops; 0: one a processor
     size_t body_max, header_max, rows_max, connections_max;
     uint32_t header_ms_max, body_ms_max, write_ms_max, idle_ms_max; // absolute deadlines
     uint32_t stop_ms_max;      // how long a graceful stop waits for requests in flight
@@ -24,6 +26,8 @@ typedef struct server_options {
 #define SERVER_OPTIONS_DEFAULT                                 \
     ((server_options){.host = "127.0.0.1",                     \
                       .port = 8080,                            \
+                      .admin_listen = "",                      \
+                      .trusted_proxies = "",                   \
                       .body_max = 16 << 20,                    \
                       .header_max = 16 << 10,                  \
                       .rows_max = 100000,                      \
@@ -37,6 +41,8 @@ typedef struct server_options {
                       .buffers_max = (size_t)1 << 30})
 const char *server_options_fault(const server_options *o); // NULL, or why they make no sense
 
+#define ADMIN_SOCKET "admin.sock" // in the data directory
+
 typedef struct server server;
 
 // How many connections there may be: as many as options say, or as the limit of open files allows; one more is answered
@@ -46,6 +52,7 @@ typedef struct server server;
 // is taken.
 MUST_CHECK int server_new(server **out, const server_options *o, err *e);
 uint16_t server_port(const server *s);
+uint16_t server_admin_port(const server *s); // 0: there is none
 // Serves until server_stop(), then drains: no new connections, requests in flight are answered. Tells systemd, if that
 // is who started us. One thread at a time, once.
 MUST_CHECK int server_run(server *s, err *e);

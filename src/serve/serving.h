@@ -22,6 +22,7 @@ struct serving {
     const char *instance; // names the data directory, see server_is_ours()
     registry **registry;  // of a worker: opened when first asked for; NULL on an event loop
     const principal *who; // of the present request
+    const peer *peer;     // who is at the other end of the present request; NULL in tests
     bool loopback;        // bound to a loopback address: only its names are accepted as Host
 };
 

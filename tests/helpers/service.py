@@ -116,7 +116,8 @@ class Server:
         if not line:
             self.process.wait()
             raise AssertionError(self.read_log())
-        self.port = json.loads(line)["port"]
+        ready = json.loads(line)
+        self.port, self.admin_port = ready["port"], ready.get("admin_port")
 
     def read_log(self):
         self.log.seek(0)
