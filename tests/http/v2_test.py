@@ -104,7 +104,7 @@ class V2(ServiceTest):
         self.fault(sent(len(head) - 1), 400, "")  # binary data is a byte off before the JSON is seen to end early
         self.fault(sent(len(head) + 1), 400, "")
         self.fault(sent(0), 400, "not JSON")
-        self.fault(self.server.ask(ask(body)), 400, "not JSON")
+        self.fault(self.server.ask(ask(body)), 400, "is Inference-Header-Content-Length right?")
         self.fault(self.server.ask(ask(head)), 400, "is Inference-Header-Content-Length right?")
         self.fault(self.server.ask(ask(body, headers=["Content-Type: application/octet-stream"])), 400, "raw tensor")
         self.fault(self.server.ask(ask(body + b"x", headers=[f"Inference-Header-Content-Length: {len(head)}"])), 400,
