@@ -215,6 +215,8 @@ typedef struct protocol_row {
     size_t n_api;
     const char *schemas; // members of components/schemas, a comma between; names are the whole document's: "v2_tensor"
     const char *fault;   // Media Type Objects of every fault. NULL: application/problem+json
+    const char
+        *under; // "/v2": at and below it a path that leads nowhere is this protocol's fault. NULL: the first one's
 } protocol_row;
 
 const protocol_row *const *protocol_rows(size_t *n); // the first one also answers where no route is found

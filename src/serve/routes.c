@@ -54,6 +54,17 @@ static bool path_matches(const char *pattern, str path, str parameters[ROUTE_PAR
     return p == end;
 }
 
+// Who says that there is nothing at a path.
+static const protocol_row *protocol_of(str path)
+{
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        str under = rows[i]->under ? str_of(rows[i]->under) : (str){0};
+        if (under.len == 0 || path.len < under.len || memcmp(path.data, under.data, under.len) != 0) continue;
+        if (path.len == under.len || path.data[under.len] == '/') return rows[i];
+    }
+    return rows[0];
+}
+
 route_match route_find(str path, http_method method)
 {
     route_match m = {.protocol = rows[0], .index = route_count()};
@@ -73,6 +84,7 @@ route_match route_find(str path, http_method method)
             return m;
         }
     }
+    if (m.methods == 0) m.protocol = protocol_of(path);
     return m;
 }
 

@@ -332,4 +332,5 @@ const protocol_row v2_protocol = {
     .n_api = sizeof api / sizeof *api,
     .schemas = schemas,
     .fault = API_JSON(API_REF("v2_error")),
+    .under = "/v2",
 };

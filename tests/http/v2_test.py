@@ -139,7 +139,8 @@ class V2(ServiceTest):
                              ("/v2/models/titanic/versions/1/config", 200), ("/v2/models/stats", 200),
                              ("/v2/models/titanic/versions/1/stats", 200), ("/v2/models/nothing", 404),
                              ("/v2/models/nothing/ready", 404), ("/v2/models/nothing/stats", 404),
-                             ("/v2/systemsharedmemory/region/r/status", 400), (INFER, 405)):
+                             ("/v2/systemsharedmemory/region/r/status", 400), (INFER, 405), ("/v2/x", 404),
+                             ("/v2/models/titanic/trace/setting", 404)):
             answer = self.server.ask(get(path))
             self.assertEqual(answer.status, status, (path, answer.body))
             if status >= 400 and status not in (503,):

@@ -35,6 +35,9 @@ static void routes_are_found(void **state)
         assert_int_equal(m.index, route_count());
     }
     assert_null(route_at(route_count()));
+    assert_string_equal(route_find(STR("/v2/x"), HTTP_GET).protocol->name, "v2");
+    assert_string_equal(route_find(STR("/v2"), HTTP_GET).protocol->name, "v2");
+    assert_string_equal(route_find(STR("/v2x"), HTTP_GET).protocol->name, "rest");
     assert_true(route_count() <= ROUTES_MAX);
 }
 
