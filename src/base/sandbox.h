@@ -1,0 +1,31 @@
+// What a process gives up for good before it touches what strangers made.
+// SPDX-License-Identifier: Apache-2.0
+#ifndef SLIPWAY_BASE_SANDBOX_H
+#define SLIPWAY_BASE_SANDBOX_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/err.h"
+
+// All: of the calling thread and of those that it makes from then on, so before there are others. Nothing of it can be
+// undone.
+
+// No program that is started from here has more rights than this one. The others need it.
+MUST_CHECK int sandbox_no_new_privileges(err *e);
+
+typedef struct sandbox_path {
+    const char *path;
+    bool write; // else only reading
+} sandbox_path;
+
+// Files can be opened, made and removed only below these paths (Landlock), of which none need be there. *confined:
+// false if the kernel cannot do that (before Linux 5.13, or switched off). Open descriptors stay as they are. May be
+// NULL.
+MUST_CHECK int sandbox_files(const sandbox_path *paths, size_t n, bool *confined, err *e);
+
+// A process that computes: memory, threads, clocks, and reading and writing of the descriptors that it has. It opens
+// nothing, connects to nothing, starts nothing and signals nobody; such calls fail with EPERM (seccomp).
+MUST_CHECK int sandbox_compute_only(err *e);
+
+#endif

@@ -1,0 +1,132 @@
+// What a confined process still can do, and what it cannot. Each case is a process of its own.
+// SPDX-License-Identifier: Apache-2.0
+#define _GNU_SOURCE
+#include "check.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#include "base/mem.h"
+#include "base/sandbox.h"
+
+static char *folder;
+
+// Runs a case in a child; its answer is the exit status, which must be 0.
+static void in_child(int (*look)(void))
+{
+    fflush(NULL);
+    pid_t pid = fork();
+    if (pid == 0) _exit(look());
+    int status = 0;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+        fail_msg("status %d, step %d", status, WIFEXITED(status) ? WEXITSTATUS(status) : -1);
+}
+
+static void *nothing(void *context)
+{
+    return context;
+}
+
+static int confine(void)
+{
+    return sandbox_no_new_privileges(NULL) < 0 || sandbox_compute_only(NULL) < 0;
+}
+
+static int computes(void)
+{
+    int ends[2];
+    if (pipe(ends) != 0 || confine()) return 1;
+    void *p = mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (p == MAP_FAILED) return 2;
+    memset(p, 1, 1 << 20);
+    if (munmap(p, 1 << 20) != 0) return 3;
+    pthread_t t;
+    if (pthread_create(&t, NULL, nothing, NULL) != 0 || pthread_join(t, NULL) != 0) return 4;
+    char c = 'x';
+    if (write(ends[1], &c, 1) != 1 || read(ends[0], &c, 1) != 1) return 5;
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_AS, &limit) != 0) return 6;
+    char *m = mem_alloc(1 << 16, 64);
+    if (!m) return 7;
+    mem_free(m);
+    return 0;
+}
+
+static int reaches_nothing(void)
+{
+    pid_t parent = getppid();
+    if (confine()) return 1;
+    if (open("/etc/passwd", O_RDONLY) >= 0 || errno != EPERM) return 2;
+    if (socket(AF_INET, SOCK_STREAM, 0) >= 0 || errno != EPERM) return 3;
+    if (socket(AF_UNIX, SOCK_STREAM, 0) >= 0 || errno != EPERM) return 4;
+    if (fork() >= 0) return 5;
+    char *arguments[] = {(char[]){"/bin/true"}, NULL};
+    execv(arguments[0], arguments);
+    if (errno != EPERM) return 6;
+    if (kill(parent, 0) == 0 || errno != EPERM) return 7;
+    if (unlink("/nowhere") == 0 || errno != EPERM) return 8;
+    struct rlimit limit = {1, 1};
+    if (setrlimit(RLIMIT_AS, &limit) == 0) return 9;
+    if (memfd_create("x", 0) >= 0) return 10;
+    return 0;
+}
+
+static int opens_what_it_may(void)
+{
+    char inside[512], outside[512], made[512];
+    snprintf(inside, sizeof inside, "%s/in", folder);
+    snprintf(outside, sizeof outside, "%s/out", folder);
+    snprintf(made, sizeof made, "%s/in/new", folder);
+    if (mkdir(inside, 0700) != 0) return 1;
+    int fd = open(outside, O_CREAT | O_WRONLY, 0600);
+    if (fd < 0) return 2;
+    close(fd);
+    bool confined;
+    sandbox_path paths[] = {{inside, true}, {"/etc", false}, {"/no/such/place", true}};
+    if (sandbox_no_new_privileges(NULL) < 0 || sandbox_files(paths, 3, &confined, NULL) < 0) return 3;
+    if (!confined) return 0; // an old kernel
+    if (open(outside, O_RDONLY) >= 0 || errno != EACCES) return 4;
+    fd = open(made, O_CREAT | O_WRONLY, 0600);
+    if (fd < 0) return 5;
+    close(fd);
+    if ((fd = open("/etc/passwd", O_RDONLY)) < 0) return 6;
+    close(fd);
+    if (open("/etc/new", O_CREAT | O_WRONLY, 0600) >= 0) return 7;
+    return unlink(made) == 0 ? 0 : 8;
+}
+
+static void a_confined_process_computes(void **state)
+{
+    (void)state;
+    in_child(computes);
+}
+
+static void and_reaches_nothing(void **state)
+{
+    (void)state;
+    in_child(reaches_nothing);
+}
+
+static void files_are_confined(void **state)
+{
+    (void)state;
+    folder = check_folder();
+    in_child(opens_what_it_may);
+    check_folder_free(folder);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_confined_process_computes),
+        cmocka_unit_test(and_reaches_nothing),
+        cmocka_unit_test(files_are_confined),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
