@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "base/nearest.h"
 #include "cmd/cmd.h"
+#include "serve/runner.h"
 
 static void print_commands(FILE *to)
 {
@@ -58,6 +59,7 @@ int main(int argc, char **argv)
         printf("slipway %s\n", SLIPWAY_VERSION);
         return 0;
     }
+    if (strcmp(first, RUNNER_WORD) == 0) return runner_child_main(); // the server starts it; not for people
     const command *c = command_find(first);
     if (!c) return unknown_command(first);
     char title[64];

@@ -88,6 +88,10 @@ enum {
     KEY_CONNECTIONS_MAX,
     KEY_ADMIN_LISTEN,
     KEY_TRUSTED_PROXY,
+    KEY_ISOLATE,
+    KEY_RUNNER_MEMORY,
+    KEY_RUNNER_MS,
+    KEY_QUEUE_MS
 };
 
 static const struct argp_option serve_options[] = {
@@ -102,6 +106,12 @@ static const struct argp_option serve_options[] = {
     {"body-max", KEY_BODY_MAX, "BYTES", 0, "Largest request body (default 16 MiB)", 50},
     {"rows-max", KEY_ROWS_MAX, "N", 0, "Most rows of one request (default 100000)", 50},
     {"connections-max", KEY_CONNECTIONS_MAX, "N", 0, "Most open connections (default 10000)", 50},
+    {"isolate", KEY_ISOLATE, "auto|always|never", 0,
+     "Run versions in processes of their own (default auto: all that are not made of columns and trees alone)", 50},
+    {"runner-memory", KEY_RUNNER_MEMORY, "MIB", 0, "Memory of such a process beside its model's file (default 4096)",
+     50},
+    {"runner-ms", KEY_RUNNER_MS, "N", 0, "How long it may take for a batch, in ms (default 30000)", 50},
+    {"queue-ms", KEY_QUEUE_MS, "N", 0, "Refuse requests that would wait longer for their model (default 1000)", 50},
     {0},
 };
 
@@ -117,6 +127,10 @@ static error_t parse_serve(int key, char *value, struct argp_state *state)
     case KEY_BODY_MAX: settings_set(SETTING_BODY_MAX, value); return 0;
     case KEY_ROWS_MAX: settings_set(SETTING_ROWS_MAX, value); return 0;
     case KEY_CONNECTIONS_MAX: settings_set(SETTING_CONNECTIONS_MAX, value); return 0;
+    case KEY_ISOLATE: settings_set(SETTING_ISOLATE, value); return 0;
+    case KEY_RUNNER_MEMORY: settings_set(SETTING_RUNNER_MEMORY, value); return 0;
+    case KEY_RUNNER_MS: settings_set(SETTING_RUNNER_MS, value); return 0;
+    case KEY_QUEUE_MS: settings_set(SETTING_QUEUE_MS, value); return 0;
     default: return ARGP_ERR_UNKNOWN;
     }
 }

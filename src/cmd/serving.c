@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cmd/serving.h"
 
+#include <string.h>
+
 #include "cmd/print.h"
 #include "cmd/settings.h"
 
@@ -22,20 +24,27 @@ server_options serving_options(void)
     o.write_ms_max = (uint32_t)settings_integer(SETTING_WRITE_MS);
     o.idle_ms_max = (uint32_t)settings_integer(SETTING_IDLE_MS);
     o.stop_ms_max = (uint32_t)settings_integer(SETTING_STOP_MS);
+    const char *isolate = settings_text(SETTING_ISOLATE);
+    o.runtime.isolate = strcmp(isolate, "always") == 0  ? ISOLATE_ALWAYS
+                        : strcmp(isolate, "never") == 0 ? ISOLATE_NEVER
+                                                        : ISOLATE_AUTO;
+    o.runtime.runner_memory_max = (size_t)settings_integer(SETTING_RUNNER_MEMORY) << 20;
+    o.runtime.runner_ms_max = (uint32_t)settings_integer(SETTING_RUNNER_MS);
+    o.runtime.queue_ms_max = (uint32_t)settings_integer(SETTING_QUEUE_MS);
     return o;
 }
 
 // The one server of the process, for the signal handler: set before signals are caught.
-static server *running;
+static server *current;
 
 static void stop_running(void)
 {
-    server_stop(running);
+    server_stop(current);
 }
 
 uint16_t serving_admin_port(void)
 {
-    return running ? server_admin_port(running) : 0;
+    return current ? server_admin_port(current) : 0;
 }
 
 int serving_run(const server_options *o, void (*ready)(void *context, uint16_t port), void *context, err *e)
@@ -46,14 +55,14 @@ int serving_run(const server_options *o, void (*ready)(void *context, uint16_t p
         return err_set(e, rc, "%s port %u is in use by another program; --port picks another, 0 any free one", o->host,
                        (unsigned)o->port);
     if (rc < 0) return rc;
-    running = s;
+    current = s;
     bool stopped_before = stop_signalled();
     stop_signals_catch(stop_running);
     ready(context, server_port(s));
     if (stopped_before) server_stop(s);
     rc = server_run(s, e);
     stop_signals_catch(NULL);
-    running = NULL;
+    current = NULL;
     server_free(s);
     return rc;
 }

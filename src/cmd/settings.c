@@ -25,6 +25,8 @@ static const char *const log_forms[] = {"text", "json", NULL};
 static const char *const log_levels[] = {"debug", "info", "warn", "error", NULL};
 static const char *const cpu_levels[] = {"auto", "plain", "avx2", "avx512", NULL};
 
+static const char *const isolations[] = {"auto", "always", "never", NULL};
+
 static const setting_row rows[SETTINGS_N] = {
     [SETTING_DATA_DIR] = {"data-dir", "SLIPWAY_DATA_DIR", NULL, 1, 0, NULL, "folder of the registry"},
     [SETTING_HOST] = {"host", "SLIPWAY_HOST", "127.0.0.1", 1, 0, NULL, "address to serve on"},
@@ -52,6 +54,14 @@ static const setting_row rows[SETTINGS_N] = {
                          "milliseconds a connection may say nothing between requests"},
     [SETTING_STOP_MS] = {"stop-ms", "SLIPWAY_STOP_MS", "30000", 0, 3600000, NULL,
                          "milliseconds a stop waits for requests under way"},
+    [SETTING_ISOLATE] = {"isolate", "SLIPWAY_ISOLATE", "auto", 1, 0, isolations,
+                         "versions in processes of their own: auto (all but row programs), always or never"},
+    [SETTING_RUNNER_MEMORY] = {"runner-memory", "SLIPWAY_RUNNER_MEMORY", "4096", 0, 1 << 24, NULL,
+                               "MiB that such a process may take beside its model's file; 0 is no limit"},
+    [SETTING_RUNNER_MS] = {"runner-ms", "SLIPWAY_RUNNER_MS", "30000", 1, 3600000, NULL,
+                           "milliseconds that it may take for a batch"},
+    [SETTING_QUEUE_MS] = {"queue-ms", "SLIPWAY_QUEUE_MS", "1000", 1, 600000, NULL,
+                          "milliseconds that a request may have to wait for its model; more is refused"},
 };
 
 enum { LIST_SIZE = 2048 };

@@ -27,6 +27,10 @@ typedef enum setting {
     SETTING_WRITE_MS,
     SETTING_IDLE_MS,
     SETTING_STOP_MS,
+    SETTING_ISOLATE,
+    SETTING_RUNNER_MEMORY,
+    SETTING_RUNNER_MS,
+    SETTING_QUEUE_MS,
     SETTINGS_N,
 } setting;
 

@@ -38,6 +38,9 @@ typedef struct driver_row {
     unsigned inputs, outputs;                                  // driver_io
     size_t steps_max;                                          // no run takes more, whatever it is asked
     int (*load)(driver_model **out, const package *p, err *e); // borrows the package until unload
+    // The same, where it is light: nothing but what a request may run beside others (for once: a row program). Else
+    // ERR_UNSUPPORTED, and the model is for load() in a process of its own. NULL: never.
+    int (*load_light)(driver_model **out, const package *p, err *e);
     void (*unload)(driver_model *m);
     bool (*rows_apart)(const driver_model *m);  // whether requests may be merged: proven, see engine/plan.h
     size_t (*memory_of)(const driver_model *m); // bytes it keeps, for budgets

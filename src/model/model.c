@@ -48,7 +48,8 @@ static int warm(const model *m, err *e)
     return rc == ERR_INPUT ? 0 : rc; // zeros may be no values of this model
 }
 
-int model_open(model **out, package *p, err *e)
+// Takes the package, also on failure.
+static int make(model **out, package *p, err *e)
 {
     model *m = mem_zalloc(1, sizeof *m);
     if (!m) {
@@ -58,15 +59,41 @@ int model_open(model **out, package *p, err *e)
     atomic_init(&m->owners, 1);
     m->package = p;
     m->driver = driver_find(p->driver);
-    int rc = m->driver ? m->driver->load(&m->loaded, p, e)
-                       : err_set(e, ERR_UNSUPPORTED, "the package wants the driver \"%.80s\", which is unknown here",
-                                 p->driver);
+    if (!m->driver) {
+        int rc =
+            err_set(e, ERR_UNSUPPORTED, "the package wants the driver \"%.80s\", which is unknown here", p->driver);
+        model_drop(m);
+        return rc;
+    }
+    *out = m;
+    return 0;
+}
+
+int model_open(model **out, package *p, err *e)
+{
+    model *m;
+    TRY(make(&m, p, e));
+    int rc = m->driver->load(&m->loaded, p, e);
     if (rc == 0) rc = warm(m, e);
     if (rc < 0)
         model_drop(m);
     else
         *out = m;
     return rc;
+}
+
+int model_open_light(model **out, package *p, bool describe, bool *light, err *e)
+{
+    model *m;
+    TRY(make(&m, p, e));
+    int rc = describe || !m->driver->load_light ? ERR_UNSUPPORTED : m->driver->load_light(&m->loaded, p, e);
+    *light = rc == 0;
+    if (rc == 0) rc = warm(m, e);
+    if (rc < 0 && (rc != ERR_UNSUPPORTED || *light))
+        model_drop(m);
+    else
+        *out = m;
+    return rc == ERR_UNSUPPORTED && !*light ? 0 : rc;
 }
 
 model *model_hold(model *m)
@@ -99,17 +126,18 @@ size_t model_memory(const model *m)
     size_t blobs = 0; // those in memory; mappings are the kernel's to give up
     for (size_t i = 0; i < m->package->n_blobs; i++)
         if (!m->package->blobs[i].mapped) blobs += m->package->blobs[i].content.len;
-    return sizeof *m + blobs + m->driver->memory_of(m->loaded);
+    return sizeof *m + blobs + (m->loaded ? m->driver->memory_of(m->loaded) : 0);
 }
 
 bool model_rows_apart(const model *m)
 {
-    return m->driver->rows_apart(m->loaded);
+    return m->loaded && m->driver->rows_apart(m->loaded);
 }
 
 int model_predict(const model *m, const batch *in, prediction *out, arena *a, err *e)
 {
     assert(in->schema == model_schema(m));
+    if (!m->loaded) return err_set(e, ERR_UNSUPPORTED, "this model is run in a process of its own");
     return predict(m, in, out, a, e);
 }
 

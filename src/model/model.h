@@ -11,6 +11,10 @@ typedef struct model model; // immutable and counted, so any thread
 
 // Takes the package, also on failure. Warm when it returns: the first prediction costs what the next ones do.
 MUST_CHECK int model_open(model **out, package *p, err *e);
+// The same where the driver has a light form of it. Else, and with `describe` whatever it is, the model only describes:
+// schema and package are there, and *light is false. Who wants its predictions opens it in a process of its own. A
+// fault of the package is found here only as far as that goes.
+MUST_CHECK int model_open_light(model **out, package *p, bool describe, bool *light, err *e);
 model *model_hold(model *m); // one more owner; returns m
 void model_drop(model *m);   // one less; the last frees it; NULL is fine
 
@@ -20,6 +24,7 @@ size_t model_memory(
     const model *m); // bytes: graph, compiled form and what of the package is in memory, the schema apart
 bool model_rows_apart(const model *m); // whether requests may be merged into one batch
 
+// Not of a model that only describes, which keeps no rows apart either.
 // The scores of a batch made for model_schema(). Everything it takes comes from `a`, out included; there is no other
 // allocation in the steady state. The same row gives the same bytes whatever else is in the batch.
 MUST_CHECK int model_predict(const model *m, const batch *in, prediction *out, arena *a, err *e);

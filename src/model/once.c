@@ -148,9 +148,11 @@ static void once_unload(driver_model *model)
     mem_free(m);
 }
 
-static int compile(once *m, bool plain, err *e)
+typedef enum form { FORM_BEST, FORM_LIGHT, FORM_PLAIN } form; // a program only; a plan only
+
+static int compile(once *m, form f, err *e)
 {
-    if (!plain) {
+    if (f != FORM_PLAIN) {
         int rc = row_program_compile(&m->program, m->graph, e);
         if (rc < 0 && rc != ERR_UNSUPPORTED) return rc;
     }
@@ -162,12 +164,13 @@ static int compile(once *m, bool plain, err *e)
         m->apart = true;
         return check_tree_classes(m, e);
     }
-    TRY(plan_new(&m->plan, m->graph, &(plan_options){.plain = plain}, e));
+    if (f == FORM_LIGHT) return err_set(e, ERR_UNSUPPORTED, "the graph is no row program");
+    TRY(plan_new(&m->plan, m->graph, &(plan_options){.plain = f == FORM_PLAIN}, e));
     m->apart = plan_rows_apart(m->plan);
     return m->outputs.label >= 0 ? index_labels(m, e) : 0;
 }
 
-static int load(driver_model **out, const package *p, bool plain, err *e)
+static int load(driver_model **out, const package *p, form f, err *e)
 {
     const package_blob *blob = package_find_blob(p, PACKAGE_GRAPH);
     if (!blob || !blob->content.data) return err_set(e, ERR_FORMAT, "the package has no %s", PACKAGE_GRAPH);
@@ -180,7 +183,7 @@ static int load(driver_model **out, const package *p, bool plain, err *e)
     if (rc == 0) rc = interface_check(&p->schema, m->graph, e);
     if (rc == 0) rc = interface_find_outputs(&m->outputs, m->graph, e);
     if (rc == 0) rc = feed_new(&m->feed, &p->schema, m->graph, e);
-    if (rc == 0) rc = compile(m, plain, e);
+    if (rc == 0) rc = compile(m, f, e);
     if (rc < 0)
         once_unload((driver_model *)m);
     else
@@ -190,12 +193,17 @@ static int load(driver_model **out, const package *p, bool plain, err *e)
 
 static int once_load(driver_model **out, const package *p, err *e)
 {
-    return load(out, p, false, e);
+    return load(out, p, FORM_BEST, e);
+}
+
+static int once_load_light(driver_model **out, const package *p, err *e)
+{
+    return load(out, p, FORM_LIGHT, e);
 }
 
 static int once_load_plain(driver_model **out, const package *p, err *e)
 {
-    return load(out, p, true, e);
+    return load(out, p, FORM_PLAIN, e);
 }
 
 static bool once_rows_apart(const driver_model *model)
@@ -317,11 +325,11 @@ static void once_end(driver_run *run) // all of it is the arena's
     (void)run;
 }
 
-#define ONCE(load_)                                                                                             \
-    {                                                                                                           \
-        .name = "once", .inputs = IO_ROWS, .outputs = IO_SCORES, .steps_max = STEPS_MAX, .load = (load_),       \
-        .unload = once_unload, .rows_apart = once_rows_apart, .memory_of = once_memory_of, .begin = once_begin, \
-        .step = once_step, .result = once_result, .end = once_end                                               \
+#define ONCE(load_)                                                                                                 \
+    {                                                                                                               \
+        .name = "once", .inputs = IO_ROWS, .outputs = IO_SCORES, .steps_max = STEPS_MAX, .load = (load_),           \
+        .load_light = once_load_light, .unload = once_unload, .rows_apart = once_rows_apart,                        \
+        .memory_of = once_memory_of, .begin = once_begin, .step = once_step, .result = once_result, .end = once_end \
     }
 
 const driver_row driver_once = ONCE(once_load);

@@ -232,6 +232,7 @@ static size_t take(batcher *b, size_t rows, waiting **dropped)
 
 static bool wait_until(batcher *b, uint64_t until_ns)
 {
+    if (until_ns > INT64_MAX) until_ns = INT64_MAX;
     struct timespec t = {.tv_sec = (time_t)(until_ns / 1000000000), .tv_nsec = (long)(until_ns % 1000000000)};
     return pthread_cond_timedwait(&b->wake, &b->lock, &t) == 0;
 }
@@ -405,6 +406,21 @@ static void run_members(batcher *b, size_t n_rows)
         arena_reset(&b->memory);
 }
 
+// Under the lock, which it leaves to tend the engine. Until something waits, or the end.
+static void wait_for_work(batcher *b)
+{
+    while (!b->ending && !next_queue(b)) {
+        if (!b->o.engine->tend) {
+            pthread_cond_wait(&b->wake, &b->lock);
+            continue;
+        }
+        pthread_mutex_unlock(&b->lock);
+        uint64_t next = b->o.engine->tend(b->o.context);
+        pthread_mutex_lock(&b->lock);
+        if (!b->ending && !next_queue(b)) wait_until(b, next);
+    }
+}
+
 static void *serve(void *context)
 {
     batcher *b = context;
@@ -416,7 +432,7 @@ static void *serve(void *context)
     b->start_error = e;
     pthread_cond_broadcast(&b->wake);
     while (rc == 0) {
-        while (!b->ending && !next_queue(b)) pthread_cond_wait(&b->wake, &b->lock);
+        wait_for_work(b);
         if (b->ending) break;
         size_t rows = batch_rows_max(b->o.cost, b->row_bytes, b->o.batch_bytes_max);
         gather(b, rows);

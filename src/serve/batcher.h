@@ -23,6 +23,9 @@ typedef struct batcher_engine {
     int (*start)(void *context, err *e); // before all others; NULL: nothing to do
     // The arena is a request's, or empty and the batcher's own. *e: of the whole batch.
     int (*run)(void *context, const batch *in, prediction *out, arena *a, err *e);
+    // While nothing waits, and before what came then. Returns when to call again (clock_monotonic_ns()). NULL: nothing
+    // to do
+    uint64_t (*tend)(void *context);
     void (*stop)(void *context);  // last, also after a failed start; NULL: nothing to do
     void (*abort)(void *context); // any thread: a run under way ends soon, with a failure; NULL: it cannot
 } batcher_engine;

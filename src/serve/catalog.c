@@ -3,6 +3,7 @@
 #include "serve/catalog.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -71,7 +72,9 @@ static int served_new(served **out, catalog *c, const char *name, int64_t versio
         goto failed;
     }
     if ((rc = registry_load(c->registry, name, version, &p, e)) < 0) goto failed;
-    if ((rc = running_open(&v->running, c->runtime, &v->model, p, &v->meter->batches, e)) < 0) goto failed;
+    char label[MODEL_NAME_MAX + 24];
+    snprintf(label, sizeof label, "%s %" PRId64, name, version);
+    if ((rc = running_open(&v->running, c->runtime, label, &v->model, p, &v->meter->batches, e)) < 0) goto failed;
     if ((rc = decoder_new(&v->decoder, model_schema(v->model), e)) < 0) goto failed;
     if ((rc = encoder_new(&v->encoder, model_schema(v->model), principal_name_of(name), version, e)) < 0) goto failed;
     if ((rc = openapi_part_make(&v->api, principal_name_of(name), model_schema(v->model), e)) < 0) goto failed;
@@ -209,7 +212,7 @@ static int describe(json_t *card, const snapshot_model *s, const registry_model 
     TRY(schema_to_json(inputs, &j, e));
     TRY(json_put(card, "schema", j, e));
     TRY(json_put(card, "metrics", p->metrics ? json_deep_copy(p->metrics) : json_object(), e));
-    return json_put(card, "memory", json_integer((json_int_t)model_memory(s->now->model)), e);
+    return json_put(card, "memory", json_integer((json_int_t)running_memory(s->now->running)), e);
 }
 
 static int make_card(snapshot_model *s, const registry_model *m, err *e)

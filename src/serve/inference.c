@@ -29,7 +29,7 @@ int inference_begin(const serving *s, const request *q, const served *version, r
     const running *how = version->running;
     if (!how->queue) return 0;
     unsigned retry_s;
-    int rc = batcher_admits(how->queue, 1, 0, &retry_s, e);
+    int rc = batcher_admits(how->queue, 1, q->deadline_ns, &retry_s, e);
     if (rc < 0) {
         atomic_fetch_add_explicit(&version->meter->batches.refused, 1, memory_order_relaxed);
         return refuse(q, r, rc, retry_s);
@@ -49,6 +49,11 @@ typedef struct call {
     err error;
 } call;
 
+static int over(const waiting *w, uint64_t now_ns, err *e)
+{
+    return request_over(((const call *)w)->request, now_ns, e);
+}
+
 // What a request is answered with whose model did not answer.
 static void blame(response *r, int rc)
 {
@@ -57,6 +62,7 @@ static void blame(response *r, int rc)
         if (!r->at.code) r->at.code = rc == ERR_MEMORY ? "memory" : "model_unavailable";
         if (!r->extra) r->extra = "Retry-After: 1\r\n";
     }
+    if (rc == ERR_TIMEOUT && !r->at.code) r->at.code = "request_timeout";
 }
 
 static void finish_later(waiting *w, int rc, const err *e)
@@ -86,6 +92,8 @@ static int enqueue(call **out, const request *q, response *r, inference *i, void
                            .out = &i->out,
                            .memory = q->memory,
                            .urgency = urgency_parse(request_field(q, FIELD_PRIORITY)),
+                           .deadline_ns = q->deadline_ns,
+                           .over = over,
                            .done = done};
     if (done == finish_waited) sem_init(&c->done, 0, 0);
     *out = c;

@@ -76,3 +76,13 @@ int models_pick(const serving *s, const request *q, str name, str version, const
     *out = m->now;
     return 0;
 }
+
+size_t models_unready(const serving *s)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < s->models->n; i++) {
+        const snapshot_model *m = &s->models->models[i];
+        n += m->wanted > 0 && (!m->now || !running_ready(m->now->running));
+    }
+    return n;
+}

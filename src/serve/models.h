@@ -19,4 +19,7 @@ MUST_CHECK int models_pick(const serving *s, const request *q, str name, str ver
 // The i-th model that the caller may see, from *at on; NULL at the end. Start with *at 0.
 const snapshot_model *models_next(const serving *s, const request *q, size_t *at);
 
+// How many deployed models cannot be served: no version of them is loaded, or its runner fails again and again.
+size_t models_unready(const serving *s);
+
 #endif

@@ -141,8 +141,7 @@ static int ready(serving *s, const request *q, response *r, err *e)
 {
     (void)e;
     bool stopping = atomic_load_explicit(s->stopping, memory_order_relaxed);
-    size_t n_without = 0;
-    for (size_t i = 0; i < s->models->n; i++) n_without += s->models->models[i].wanted > 0 && !s->models->models[i].now;
+    size_t n_without = models_unready(s);
     bool ok = !stopping && n_without == 0;
     r->status = ok ? 200 : 503;
     buf_format(r->body, "{\"status\":\"%s\",\"models\":[",

@@ -6,6 +6,7 @@
 
 #include "base/mem.h"
 
+enum { START_MS_MAX = 120000 }; // for the largest models; a start is stopped with the server
 static const size_t MEASURE_MEMORY_MAX = (size_t)1 << 30, BATCH_BYTES_MAX = (size_t)32 << 20;
 
 struct runtime {
@@ -44,7 +45,7 @@ void runtime_free(runtime *rt)
 // ---- in this process
 
 typedef struct measuring {
-    const model *m;
+    const running *r;
     arena memory;
 } measuring;
 
@@ -54,13 +55,14 @@ static int predict_blank(void *context, size_t n_rows, err *e)
     batch b;
     prediction out;
     arena_reset(&x->memory);
-    TRY(batch_blank(&b, model_schema(x->m), n_rows, &x->memory, e));
-    return model_predict(x->m, &b, &out, &x->memory, e);
+    TRY(batch_blank(&b, model_schema(x->r->model), n_rows, &x->memory, e));
+    return x->r->runner ? runner_run(x->r->runner, &b, &out, &x->memory, e)
+                        : model_predict(x->r->model, &b, &out, &x->memory, e);
 }
 
 static int measure(running *r, err *e)
 {
-    measuring x = {.m = r->model};
+    measuring x = {.r = r};
     arena_init(&x.memory, MEASURE_MEMORY_MAX);
     int rc = cost_measure(&r->cost, predict_blank, &x, e);
     arena_clear(&x.memory);
@@ -75,9 +77,48 @@ static int run_here(void *context, const batch *in, prediction *out, arena *a, e
 
 static const batcher_engine engine_here = {.run = run_here};
 
+// ---- in a process of its own
+
+static int start_runner(void *context, err *e)
+{
+    running *r = context;
+    runner_facts facts;
+    TRY(runner_start(r->runner, &facts, e));
+    r->merges = facts.rows_apart;
+    r->memory = facts.memory;
+    return measure(r, e);
+}
+
+static int run_there(void *context, const batch *in, prediction *out, arena *a, err *e)
+{
+    return runner_run(((running *)context)->runner, in, out, a, e);
+}
+
+static uint64_t tend_runner(void *context)
+{
+    running *r = context;
+    uint64_t next = runner_tend(r->runner), n = runner_restarts(r->runner);
+    atomic_fetch_add_explicit(&r->meter->restarts, n - r->n_restarts, memory_order_relaxed);
+    r->n_restarts = n;
+    return next;
+}
+
+static void stop_runner(void *context)
+{
+    runner_stop(((running *)context)->runner);
+}
+
+static void abort_runner(void *context)
+{
+    runner_abort(((running *)context)->runner);
+}
+
+static const batcher_engine engine_there = {
+    .start = start_runner, .run = run_there, .tend = tend_runner, .stop = stop_runner, .abort = abort_runner};
+
 // ---- versions
 
-static int make_queue(running *r, const batcher_engine *engine, batch_meter *meter, err *e)
+static int make_queue(running *r, const batcher_engine *engine, err *e)
 {
     const runtime_options *o = &r->home->o;
     return batcher_new(&r->queue,
@@ -85,7 +126,7 @@ static int make_queue(running *r, const batcher_engine *engine, batch_meter *met
                                           .engine = engine,
                                           .context = r,
                                           .cost = &r->cost,
-                                          .meter = meter,
+                                          .meter = r->meter,
                                           .merges = &r->merges,
                                           .requests_max = o->queue_requests_max,
                                           .rows_max = o->queue_rows_max,
@@ -94,12 +135,24 @@ static int make_queue(running *r, const batcher_engine *engine, batch_meter *met
                        e);
 }
 
-static int open_here(running *r, batch_meter *meter, err *e)
+static int open_here(running *r, err *e)
 {
     r->merges = model_rows_apart(r->model);
     TRY(measure(r, e));
     if (cost_of(&r->cost, 1) <= INLINE_NS_MAX) return 0;
-    return make_queue(r, &engine_here, meter, e);
+    return make_queue(r, &engine_here, e);
+}
+
+static int open_there(running *r, const char *label, err *e)
+{
+    const runtime_options *o = &r->home->o;
+    TRY(runner_new(&r->runner, model_package(r->model), model_schema(r->model),
+                   &(runner_options){.label = label,
+                                     .memory_max = o->runner_memory_max,
+                                     .start_ms_max = START_MS_MAX,
+                                     .run_ms_max = o->runner_ms_max},
+                   e));
+    return make_queue(r, &engine_there, e);
 }
 
 static void enlist(runtime *rt, running *r)
@@ -119,7 +172,7 @@ static void forget(runtime *rt, running *r)
     pthread_mutex_unlock(&rt->lock);
 }
 
-int running_open(running **out, runtime *rt, model **m, package *p, batch_meter *meter, err *e)
+int running_open(running **out, runtime *rt, const char *label, model **m, package *p, batch_meter *meter, err *e)
 {
     running *r = mem_zalloc(1, sizeof *r);
     if (!r) {
@@ -127,21 +180,36 @@ int running_open(running **out, runtime *rt, model **m, package *p, batch_meter 
         return err_set(e, ERR_MEMORY, "no memory for a version");
     }
     r->home = rt;
-    int rc = model_open(m, p, e);
+    r->meter = meter;
+    model *opened;
+    bool here = rt->o.isolate == ISOLATE_NEVER;
+    int rc = here ? model_open(&opened, p, e) : model_open_light(&opened, p, rt->o.isolate == ISOLATE_ALWAYS, &here, e);
     if (rc < 0) {
         mem_free(r);
         return rc;
     }
-    r->model = *m;
-    if ((rc = open_here(r, meter, e)) < 0) {
+    r->model = opened;
+    rc = here ? open_here(r, e) : open_there(r, label, e);
+    if (rc < 0) {
+        runner_free(r->runner);
         mem_free(r);
-        model_drop(*m);
-        *m = NULL;
+        model_drop(opened);
         return rc;
     }
     enlist(rt, r);
+    *m = opened;
     *out = r;
     return 0;
+}
+
+bool running_ready(const running *r)
+{
+    return !r->runner || runner_ready(r->runner);
+}
+
+size_t running_memory(const running *r)
+{
+    return r->memory + model_memory(r->model);
 }
 
 void running_close(running *r)
@@ -149,5 +217,6 @@ void running_close(running *r)
     if (!r) return;
     forget(r->home, r);
     batcher_free(r->queue);
+    runner_free(r->runner);
     mem_free(r);
 }

@@ -143,7 +143,7 @@ static int fill(server *s, const server_options *o, err *e)
     c->options.data_dir = s->data_dir;
     c->options.admin_listen = s->admin_listen;
     fit_descriptors(&c->options);
-    TRY(runtime_new(&s->runtime, &RUNTIME_OPTIONS_DEFAULT, e));
+    TRY(runtime_new(&s->runtime, &c->options.runtime, e));
     TRY(catalog_new(&s->catalog, s->data_dir, c->n_loops + c->n_workers, s->runtime, e));
     TRY(instance_of(s->data_dir, c->instance, e));
     TRY(proxies_parse(&c->trusted, o->trusted_proxies, e));

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "serve/runtime.h"
 
 typedef struct server_options {
     const char *data_dir;
@@ -20,6 +21,7 @@ typedef struct server_options {
     uint32_t header_ms_max, body_ms_max, write_ms_max, idle_ms_max; // absolute deadlines
     uint32_t stop_ms_max;      // how long a graceful stop waits for requests in flight
     size_t request_memory_max; // ceiling of a request's arena, and of its answer
+    runtime_options runtime;   // how versions are run
     size_t buffers_max;        // bytes of requests and answers that are on their way, of all connections together
 } server_options;
 
@@ -38,6 +40,7 @@ typedef struct server_options {
                       .idle_ms_max = 75000,                    \
                       .stop_ms_max = 30000,                    \
                       .request_memory_max = (size_t)256 << 20, \
+                      .runtime = RUNTIME_OPTIONS_DEFAULT,      \
                       .buffers_max = (size_t)1 << 30})
 const char *server_options_fault(const server_options *o); // NULL, or why they make no sense
 

@@ -46,8 +46,7 @@ static int live(serving *s, const request *q, response *r, err *e)
 static int ready(serving *s, const request *q, response *r, err *e)
 {
     (void)q, (void)e;
-    bool ok = !atomic_load_explicit(s->stopping, memory_order_relaxed);
-    for (size_t i = 0; i < s->models->n; i++) ok = ok && (s->models->models[i].wanted == 0 || s->models->models[i].now);
+    bool ok = !atomic_load_explicit(s->stopping, memory_order_relaxed) && models_unready(s) == 0;
     r->status = ok ? 200 : 503;
     buf_format(r->body, "{\"ready\":%s}\n", ok ? "true" : "false");
     return 0;
@@ -97,7 +96,7 @@ static int model_ready(serving *s, const request *q, response *r, err *e)
     const served *v;
     const snapshot_model *m;
     TRY(models_find(s, q, q->parameters[0], &m, r, e));
-    r->status = pick(s, q, &v, r, e) == 0 ? 200 : 503;
+    r->status = pick(s, q, &v, r, e) == 0 && running_ready(v->running) ? 200 : 503;
     r->at.code = NULL;
     buf_add_text(r->body, "{\"name\":");
     json_quote(r->body, str_of(principal_name_of(m->name)));

@@ -1,8 +1,8 @@
-// The same request has the same answer, to the byte, alone or among others: random mixes of requests from several
-// threads, through the queue of a version, for a net that runs as a plain graph, one whose rows cannot be merged, and a
-// forest.
+// The same request has the same answer, to the byte, alone or among others, here or in a runner: random mixes of
+// requests from several threads, through the queue of a version, for a net that runs as a plain graph, one whose rows
+// cannot be merged, and a forest.
 // SPDX-License-Identifier: Apache-2.0
-#include "check.h"
+#include "helpers/children.h"
 
 #include <pthread.h>
 #include <sched.h>
@@ -13,15 +13,33 @@
 #include "helpers/nets.h"
 #include "model/model.h"
 #include "serve/batcher.h"
+#include "serve/runner.h"
 
-enum { SENDERS = 4, ROUNDS = 60, IN_FLIGHT = 12, ROWS_MAX = 40 };
+enum { SENDERS = 4, ROUNDS = 40, IN_FLIGHT = 12, ROWS_MAX = 40 };
 
 static int run(void *context, const batch *in, prediction *out, arena *a, err *e)
 {
     return model_predict(context, in, out, a, e);
 }
 
-static const batcher_engine engine = {.run = run};
+static const batcher_engine here = {.run = run};
+
+static int start_there(void *context, err *e)
+{
+    return runner_start(context, NULL, e);
+}
+
+static int run_there(void *context, const batch *in, prediction *out, arena *a, err *e)
+{
+    return runner_run(context, in, out, a, e);
+}
+
+static void stop_there(void *context)
+{
+    runner_stop(context);
+}
+
+static const batcher_engine there = {.start = start_there, .run = run_there, .stop = stop_there};
 
 typedef struct sent {
     waiting waiting; // first
@@ -114,11 +132,9 @@ static void *send(void *context)
     return NULL;
 }
 
-static void mixes(package *p, bool merges)
+static void mixes(const model *m, runner *r, bool merges)
 {
     err e = ERR_NONE;
-    model *m;
-    check_ok(model_open(&m, p, &e), &e);
     assert_int_equal(model_rows_apart(m), merges);
     cost c = {0};
     atomic_init(&c.call_ns, 1e6); // so that it waits for others, and cuts long requests into pieces
@@ -127,8 +143,8 @@ static void mixes(package *p, bool merges)
     batcher *b;
     check_ok(batcher_new(&b,
                          &(batcher_options){.schema = model_schema(m),
-                                            .engine = &engine,
-                                            .context = m,
+                                            .engine = r ? &there : &here,
+                                            .context = r ? (void *)r : (void *)(uintptr_t)m,
                                             .cost = &c,
                                             .meter = &meter,
                                             .merges = &merges,
@@ -150,7 +166,22 @@ static void mixes(package *p, bool merges)
     for (size_t i = 7; i <= BATCH_BUCKETS_N; i++) n_large += meter.sizes[i];
     assert_int_equal(n_large > 0, merges);
     batcher_free(b);
+}
+
+// Here, then in a process of its own.
+static void both(package *p, bool merges)
+{
+    err e = ERR_NONE;
+    model *m;
+    runner *r;
+    check_ok(model_open(&m, p, &e), &e);
+    mixes(m, NULL, merges);
+    runner_options o = {.start_ms_max = 60000, .run_ms_max = 60000};
+    check_ok(runner_new(&r, model_package(m), model_schema(m), &o, &e), &e);
+    mixes(m, r, merges);
+    runner_free(r);
     model_drop(m);
+    children_none_left();
 }
 
 static void a_net(void **state)
@@ -159,7 +190,7 @@ static void a_net(void **state)
     err e = ERR_NONE;
     package *p;
     check_ok(net_package(&p, &(net_options){.width = 19, .n_layers = 3, .n_classes = 5, .seed = 7}, &e), &e);
-    mixes(p, true);
+    both(p, true);
 }
 
 static void a_net_that_mixes_rows(void **state)
@@ -169,7 +200,7 @@ static void a_net_that_mixes_rows(void **state)
     package *p;
     check_ok(net_package(&p, &(net_options){.width = 8, .n_layers = 1, .n_classes = 2, .mixed = true, .seed = 7}, &e),
              &e);
-    mixes(p, false);
+    both(p, false);
 }
 
 static void a_forest(void **state)
@@ -187,11 +218,12 @@ static void a_forest(void **state)
     package *p = r.package;
     r.package = NULL;
     training_result_clear(&r);
-    mixes(p, true);
+    both(p, true);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    children_main(argc, argv);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_net),
         cmocka_unit_test(a_net_that_mixes_rows),
