@@ -15,7 +15,7 @@ has_package() {
     libjansson-dev) pkg-config --exists jansson 2>/dev/null ;;
     libsodium-dev) pkg-config --exists libsodium 2>/dev/null ;;
     zlib1g-dev) pkg-config --exists zlib 2>/dev/null ;;
-    libsqlite3-dev) pkg-config --exists sqlite3 2>/dev/null ;;
+    libsqlite3-dev libcurl4-openssl-dev) pkg-config --exists sqlite3 2>/dev/null ;;
     libcmocka-dev) pkg-config --exists cmocka 2>/dev/null ;;
     clang | clang-format | curl) command -v "$1" >/dev/null ;;
     libclang-rt-14-dev) [ -n "$(find /usr/lib/llvm-*/lib/clang -name 'libclang_rt.fuzzer-x86_64.a' 2>/dev/null)" ] ||
@@ -26,7 +26,7 @@ has_package() {
   esac
 }
 
-build_packages=(gcc libc6-dev cmake ninja-build pkg-config libjansson-dev libsodium-dev zlib1g-dev libsqlite3-dev)
+build_packages=(gcc libc6-dev cmake ninja-build pkg-config libjansson-dev libsodium-dev zlib1g-dev libsqlite3-dev libcurl4-openssl-dev)
 # What the tests labelled clients talk through and check with.
 client_packages=(nginx-light haproxy slowhttptest testssl.sh prometheus lintian systemd dpkg-dev)
 command -v npm >/dev/null || client_packages+=(npm)

@@ -91,7 +91,8 @@ enum {
     KEY_ISOLATE,
     KEY_RUNNER_MEMORY,
     KEY_RUNNER_MS,
-    KEY_QUEUE_MS
+    KEY_QUEUE_MS,
+    KEY_ACCESS_LOG,
 };
 
 static const struct argp_option serve_options[] = {
@@ -112,6 +113,7 @@ static const struct argp_option serve_options[] = {
      50},
     {"runner-ms", KEY_RUNNER_MS, "N", 0, "How long it may take for a batch, in ms (default 30000)", 50},
     {"queue-ms", KEY_QUEUE_MS, "N", 0, "Refuse requests that would wait longer for their model (default 1000)", 50},
+    {"access-log", KEY_ACCESS_LOG, "FILE", 0, "A JSON line for each request; - is standard output", 50},
     {0},
 };
 
@@ -120,6 +122,7 @@ static error_t parse_serve(int key, char *value, struct argp_state *state)
     (void)state;
     switch (key) {
     case KEY_HOST: settings_set(SETTING_HOST, value); return 0;
+    case KEY_ACCESS_LOG: settings_set(SETTING_ACCESS_LOG, value); return 0;
     case KEY_PORT: settings_set(SETTING_PORT, value); return 0;
     case KEY_ADMIN_LISTEN: settings_set(SETTING_ADMIN_LISTEN, value); return 0;
     case KEY_TRUSTED_PROXY: settings_add(SETTING_TRUSTED_PROXY, value); return 0;

@@ -62,6 +62,8 @@ static const setting_row rows[SETTINGS_N] = {
                            "milliseconds that it may take for a batch"},
     [SETTING_QUEUE_MS] = {"queue-ms", "SLIPWAY_QUEUE_MS", "1000", 1, 600000, NULL,
                           "milliseconds that a request may have to wait for its model; more is refused"},
+    [SETTING_ACCESS_LOG] = {"access-log", "SLIPWAY_ACCESS_LOG", "off", 1, 0, NULL,
+                            "a JSON line for each request: a file, - for standard output, or off"},
 };
 
 enum { LIST_SIZE = 2048 };

@@ -31,6 +31,7 @@ typedef enum setting {
     SETTING_RUNNER_MEMORY,
     SETTING_RUNNER_MS,
     SETTING_QUEUE_MS,
+    SETTING_ACCESS_LOG,
     SETTINGS_N,
 } setting;
 

@@ -200,7 +200,7 @@ static int run_inline(connection *c, char *data)
     else
         arena_reset(&l->memory);
     if (l->body.cap > KEPT_BYTES) buf_clear(&l->body);
-    output_count(c, c->match.index, r.status, l->now_ns);
+    output_count(c, c->match.index, &q, &r, l->now_ns);
     return open ? 1 : -1;
 }
 
@@ -258,6 +258,9 @@ static bool take_head(connection *c, char *data, size_t len)
     c->protocol_minor = (uint8_t)p->minor;
     c->refused = false;
     c->last = !p->keep_alive;
+    if (l->shared->observer)
+        trace_begin(&c->trace, http_str(data, p->fields[FIELD_TRACEPARENT]), observer_sampling(l->shared->observer),
+                    &l->random);
     buf_reset(&l->body);
     response r = {.status = 200, .body = &l->body, .at = {.row = -1}};
     if (c->trusted) look_behind_proxy(c, data);
@@ -270,7 +273,7 @@ static bool take_head(connection *c, char *data, size_t len)
         if (p->chunked || p->content_length > 0) c->closing = true; // its body is not read
         counter_add(&l->meters.requests_started, 1);
         bool open = output_answer(c, &r, &l->body, p->method == HTTP_HEAD);
-        output_count(c, c->match.index, status, l->now_ns);
+        output_count(c, c->match.index, NULL, &r, l->now_ns);
         return open;
     }
     for (size_t i = 0; i < ROUTE_PARAMETERS_MAX; i++) {
@@ -539,7 +542,7 @@ void connection_answered(connection *c, job *j)
     if (j->kind == JOB_PIECE ? pieces_written(c, j) : pieces_begin(c, j)) return; // its body goes on
     if (j->response.failure == ERR_CANCELLED) counter_add(&l->meters.cancelled, 1);
     bool open = output_answer(c, &j->response, &j->body, j->request.method == HTTP_HEAD);
-    output_count(c, j->match.index, j->response.status, j->start_ns);
+    output_count(c, j->match.index, &j->request, &j->response, j->start_ns);
     loop_give_job(l, j);
     if (!open || !output_send(c)) return;
     if (!c->in_pieces) c->in_at += c->parser.total;

@@ -140,9 +140,18 @@ static bool holds_up(const serving *s, const inference *i)
     return !serving_may_block(s) && (how->queue || cost_of(&how->cost, i->in.n_rows) > INLINE_NS_MAX);
 }
 
+// For records of requests.
+static void name_who_answers(response *r, const inference *i)
+{
+    r->model = i->version->meter->name;
+    r->version = i->version->version;
+    r->n_rows += i->in.n_rows;
+}
+
 int inference_predict(serving *s, const request *q, response *r, inference *i, err *e)
 {
     if (holds_up(s, i)) return HANDLER_WORKER;
+    name_who_answers(r, i);
     if (!i->version->running->queue) return predict_here(s, q, i, e);
     return wait_for_queue(q, r, i, e);
 }
@@ -150,6 +159,7 @@ int inference_predict(serving *s, const request *q, response *r, inference *i, e
 int inference_run(serving *s, const request *q, response *r, inference *i, err *e)
 {
     if (holds_up(s, i)) return HANDLER_WORKER;
+    name_who_answers(r, i);
     if (i->version->running->queue) {
         call *c;
         TRY(enqueue(&c, q, r, i, finish_later, e));

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -36,6 +37,9 @@ int loop_new(loop **out, common *shared, size_t index, err *e)
     l->accept_wait_ms = -1;
     l->now_ns = clock_monotonic_ns();
     l->all.before = l->all.after = &l->all;
+    uint64_t seed;
+    if (getrandom(&seed, sizeof seed, 0) != sizeof seed) seed = l->now_ns;
+    l->random = rng_new(seed, index);
     wheel_init(&l->timers, l->now_ns);
     atomic_init(&l->mailbox, NULL);
     pthread_mutex_init(&l->done_lock, NULL);
@@ -45,6 +49,7 @@ int loop_new(loop **out, common *shared, size_t index, err *e)
     l->serving = (serving){.options = &shared->options,
                            .meters = shared->meters,
                            .n_meters = shared->n_loops,
+                           .observer = shared->observer,
                            .slot = index,
                            .stopping = &shared->stopping,
                            .instance = shared->instance,

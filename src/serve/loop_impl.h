@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 
 #include "serve/listener.h"
+#include "serve/observer.h"
 #include "serve/proxies.h"
 #include "serve/server.h"
 #include "serve/serving.h"
@@ -122,7 +123,9 @@ struct connection {
     uint64_t stream_ns;      // when it may be asked for more
     uint64_t stream_left;    // bytes, if it is not sent as chunks
     peer peer;
-    const char *early; // read already, or NULL
+    trace trace;         // of the present request, if requests are observed
+    size_t answer_bytes; // of the present answer's body, without what a stream adds
+    const char *early;   // read already, or NULL
     uint32_t early_len;
     connection *next_again;
 };
@@ -139,6 +142,7 @@ typedef struct common {
     size_t n_loops, n_workers;
     loop **loops;
     const meters **meters; // n_loops
+    observer *observer;    // NULL: nobody looks
     // Workers: jobs wait here. The lock guards the queue and `done`.
     pthread_mutex_t lock;
     pthread_cond_t wake;
@@ -158,6 +162,7 @@ struct loop {
     bool stopping;
     uint64_t now_ns; // since the last wait
     uint64_t stop_ns;
+    rng random; // ids of traces
     wheel timers;
     connection all; // head of a ring
     size_t n_connections;
@@ -232,7 +237,8 @@ bool output_send(connection *c);      // what is in l->out for it; what does not
 bool output_send_kept(connection *c); // false also if not all of it went
 void output_send_deferred(loop *l);   // at the end of a turn
 void output_drop(loop *l);            // what is in l->out for the connection that is being served
-void output_count(connection *c, size_t route, int status, uint64_t start_ns);
+// q is NULL where no handler was asked.
+void output_count(connection *c, size_t route, const request *q, const response *r, uint64_t start_ns);
 
 // stream.c: answers that go on.
 void stream_attach(connection *c, response *r); // takes r->stream

@@ -168,6 +168,7 @@ bool output_answer(connection *c, response *r, buf *body, bool head_only)
     if (streams) stream_attach(c, r);
     size_t extra = r->extra ? strlen(r->extra) : 0, type = r->content_type ? strlen(r->content_type) : 0;
     bool without_body = r->status == 204 || r->status == 304;
+    c->answer_bytes = without_body || head_only ? 0 : body->len;
     char *start = buf_reserve(&l->out, HEAD_BYTES_MAX + extra + type), *to = start;
     if (!start) {
         connection_close(c);
@@ -214,14 +215,41 @@ bool output_answer(connection *c, response *r, buf *body, bool head_only)
     return false;
 }
 
-void output_count(connection *c, size_t index, int status, uint64_t start_ns)
+// Leaves a record for the observer.
+static void observe(connection *c, const request *q, const response *r, uint64_t start_ns, uint64_t end_ns)
 {
+    loop *l = c->home;
+    request_record *to = observer_record(l->shared->observer, l->index);
+    if (!to) return;
+    *to = (request_record){.start_ns = start_ns,
+                           .end_ns = end_ns,
+                           .route = c->match.route,
+                           .model = r->model,
+                           .version = r->version,
+                           .n_rows = r->n_rows,
+                           .received_bytes = c->parser.body_len,
+                           .sent_bytes = c->answer_bytes,
+                           .status = r->status,
+                           .method = c->parser.method,
+                           .trace = c->trace};
+    if (q && q->who) {
+        memcpy(to->key, q->who->id, strnlen(q->who->id, sizeof to->key - 1));
+        memcpy(to->tenant, q->who->tenant, strnlen(q->who->tenant, sizeof to->tenant - 1));
+    }
+    memcpy(to->peer, c->peer.address, sizeof c->peer.address);
+    observer_commit(l->shared->observer, l->index);
+}
+
+void output_count(connection *c, size_t index, const request *q, const response *r, uint64_t start_ns)
+{
+    int status = r->status;
     loop *l = c->home;
     uint64_t spent = clock_monotonic_ns() - start_ns;
     counter_add(&l->meters.requests_ended, 1);
     meters_count(&l->meters, index, status, spent);
     log_event(LOG_DEBUG, "request answered", "%s, status %d, %" PRIu64 " us",
               c->match.route ? c->match.route->name : "none", status, spent / 1000);
+    if (l->shared->observer) observe(c, q, r, start_ns, start_ns + spent);
 }
 
 // An answer without a request that could be routed: a refusal by the parser, a deadline, too many connections.
@@ -238,6 +266,6 @@ bool output_fault(connection *c, int status, const char *code, const char *why)
     dispatch_fail(protocol_rows(&n)[0], &r, status, &e);
     c->match.route = NULL;
     bool open = output_answer(c, &r, &l->body, false);
-    output_count(c, route_count(), status, l->now_ns);
+    output_count(c, route_count(), NULL, &r, l->now_ns);
     return open;
 }

@@ -133,8 +133,11 @@ struct response {
     const char *content_type;
     const char *extra; // more header lines, each ended by CRLF, or NULL; static or from the request's arena
     buf *body;
-    place at;                // of the error, if the handler fails
-    int failure;             // what it failed with; 0 if it did not
+    place at;          // of the error, if the handler fails
+    int failure;       // what it failed with; 0 if it did not
+    const char *model; // that answered, for records: lives as long as the server; NULL: none did
+    int64_t version;
+    size_t n_rows;
     response_stream *stream; // taken: follows `body`
     body_sink *sink;         // taken: set by a handler of a route with ROUTE_TAKES_PIECES; none is a refusal
 };

@@ -181,6 +181,15 @@ static int metrics_text(serving *s, const request *q, response *r, err *e)
         if (s->models->models[i].now)
             buf_format(r->body, "slipway_model_version{model=\"%s\"} %" PRId64 "\n", s->models->models[i].name,
                        s->models->models[i].now->version);
+    uint64_t n_records, n_spans;
+    observer_lost(s->observer, &n_records, &n_spans);
+    buf_format(r->body,
+               "# HELP slipway_access_records_lost_total Requests that the access log or the tracer could not keep up "
+               "with.\n# TYPE slipway_access_records_lost_total counter\nslipway_access_records_lost_total %" PRIu64
+               "\n"
+               "# HELP slipway_spans_lost_total Spans that no collector took.\n"
+               "# TYPE slipway_spans_lost_total counter\nslipway_spans_lost_total %" PRIu64 "\n",
+               n_records, n_spans);
     buf_format(r->body, "# HELP slipway_info The program.\n# TYPE slipway_info gauge\nslipway_info{version=\"%s\"} 1\n",
                SLIPWAY_VERSION);
     return 0;

@@ -147,6 +147,7 @@ static int fill(server *s, const server_options *o, err *e)
     TRY(catalog_new(&s->catalog, s->data_dir, c->n_loops + c->n_workers, s->runtime, e));
     TRY(instance_of(s->data_dir, c->instance, e));
     TRY(proxies_parse(&c->trusted, o->trusted_proxies, e));
+    TRY(observer_new(&c->observer, o->access_log, c->n_loops, e));
     TRY(make_loops(s, e));
     TRY(open_side_entrances(s, e));
     c->options.port = s->port;
@@ -184,6 +185,7 @@ void server_free(server *s)
     if (!s) return;
     runtime_stop(s->runtime);
     for (size_t i = 0; s->common.loops && i < s->common.n_loops; i++) loop_free(s->common.loops[i]);
+    observer_free(s->common.observer); // its records point to what the catalog keeps
     catalog_free(s->catalog);
     runtime_free(s->runtime);
     mem_free(s->common.loops);

@@ -16,6 +16,7 @@ typedef struct server_options {
     uint16_t port;            // 0: any free one
     const char *admin_listen; // "HOST:PORT" for what is not predicting: then the public port has that no more; "": none
     const char *trusted_proxies; // addresses and networks whose X-Forwarded-* are believed, commas between; "": none
+    const char *access_log;      // file, "-" for standard output; NULL: none
     size_t n_loops;              // event loops; 0: one a processor
     size_t body_max, header_max, rows_max, connections_max;
     uint32_t header_ms_max, body_ms_max, write_ms_max, idle_ms_max; // absolute deadlines

@@ -9,6 +9,7 @@
 #include "serve/catalog.h"
 #include "serve/http.h"
 #include "serve/meters.h"
+#include "serve/observer.h"
 #include "serve/protocol.h"
 #include "serve/server.h"
 
@@ -17,7 +18,8 @@ struct serving {
     const server_options *options;
     const meters *const *meters; // of every event loop
     size_t n_meters;
-    size_t slot; // of this thread in model_meter.slots
+    const observer *observer; // NULL: nobody looks
+    size_t slot;              // of this thread in model_meter.slots
     const atomic_bool *stopping;
     const char *instance; // names the data directory, see server_is_ours()
     registry **registry;  // of a worker: opened when first asked for; NULL on an event loop

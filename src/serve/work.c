@@ -145,6 +145,7 @@ static void *run(void *context)
     serving mine = {.options = &s->options,
                     .meters = s->meters,
                     .n_meters = s->n_loops,
+                    .observer = s->observer,
                     .slot = s->n_loops + at->index,
                     .stopping = &s->stopping,
                     .instance = s->instance,
