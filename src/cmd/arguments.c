@@ -93,6 +93,7 @@ enum {
     KEY_RUNNER_MS,
     KEY_QUEUE_MS,
     KEY_ACCESS_LOG,
+    KEY_DEFAULT_MODEL,
 };
 
 static const struct argp_option serve_options[] = {
@@ -104,6 +105,8 @@ static const struct argp_option serve_options[] = {
     {"trusted-proxy", KEY_TRUSTED_PROXY, "NETWORK", 0,
      "Believe X-Forwarded-For and -Proto from this address or network (10.0.0.0/8); may be repeated", 50},
     {"loops", KEY_LOOPS, "N", 0, "Event loops (default: one a processor)", 50},
+    {"default-model", KEY_DEFAULT_MODEL, "NAME", 0,
+     "Model of requests that name none, as POST /invocations (default: the only one deployed)", 50},
     {"body-max", KEY_BODY_MAX, "BYTES", 0, "Largest request body (default 16 MiB)", 50},
     {"rows-max", KEY_ROWS_MAX, "N", 0, "Most rows of one request (default 100000)", 50},
     {"connections-max", KEY_CONNECTIONS_MAX, "N", 0, "Most open connections (default 10000)", 50},
@@ -127,6 +130,7 @@ static error_t parse_serve(int key, char *value, struct argp_state *state)
     case KEY_ADMIN_LISTEN: settings_set(SETTING_ADMIN_LISTEN, value); return 0;
     case KEY_TRUSTED_PROXY: settings_add(SETTING_TRUSTED_PROXY, value); return 0;
     case KEY_LOOPS: settings_set(SETTING_LOOPS, value); return 0;
+    case KEY_DEFAULT_MODEL: settings_set(SETTING_DEFAULT_MODEL, value); return 0;
     case KEY_BODY_MAX: settings_set(SETTING_BODY_MAX, value); return 0;
     case KEY_ROWS_MAX: settings_set(SETTING_ROWS_MAX, value); return 0;
     case KEY_CONNECTIONS_MAX: settings_set(SETTING_CONNECTIONS_MAX, value); return 0;

@@ -33,6 +33,7 @@ server_options serving_options(void)
     o.runtime.queue_ms_max = (uint32_t)settings_integer(SETTING_QUEUE_MS);
     const char *access_log = settings_text(SETTING_ACCESS_LOG);
     o.access_log = strcmp(access_log, "off") == 0 ? NULL : access_log;
+    o.default_model = settings_text(SETTING_DEFAULT_MODEL);
     return o;
 }
 

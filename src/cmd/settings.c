@@ -64,6 +64,8 @@ static const setting_row rows[SETTINGS_N] = {
                           "milliseconds that a request may have to wait for its model; more is refused"},
     [SETTING_ACCESS_LOG] = {"access-log", "SLIPWAY_ACCESS_LOG", "off", 1, 0, NULL,
                             "a JSON line for each request: a file, - for standard output, or off"},
+    [SETTING_DEFAULT_MODEL] = {"default-model", "SLIPWAY_DEFAULT_MODEL", "", 1, 0, NULL,
+                               "model of requests that name none; empty: the only one deployed"},
 };
 
 enum { LIST_SIZE = 2048 };

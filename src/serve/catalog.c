@@ -274,6 +274,13 @@ static int find_served(catalog *c, snapshot_model *s, err *e)
     return s->fault ? 0 : err_set(e, ERR_MEMORY, "no memory for a message");
 }
 
+static int64_t created_of(const registry_model *m, const served *now)
+{
+    for (size_t i = 0; i < m->n_versions; i++)
+        if (now && m->versions[i].version == now->version) return m->versions[i].created_ms;
+    return m->n_versions > 0 ? m->versions[m->n_versions - 1].created_ms : 0;
+}
+
 static int fill(catalog *c, snapshot *s, const registry_list *l, err *e)
 {
     for (size_t i = 0; i < l->n; i++) {
@@ -282,6 +289,7 @@ static int fill(catalog *c, snapshot *s, const registry_list *l, err *e)
         m->wanted = deployed_version(&l->models[i]);
         s->n = i + 1; // from here on snapshot_free() looks after it
         TRY(find_served(c, m, e));
+        m->created_ms = created_of(&l->models[i], m->now);
         TRY(make_card(m, &l->models[i], e));
         s->n_serving += m->now != NULL;
         s->n_faults += m->fault != NULL;

@@ -30,12 +30,13 @@ typedef struct served {
 // A model of the registry. One whose wanted version could not be loaded keeps serving the one before.
 typedef struct snapshot_model {
     char name[MODEL_NAME_MAX + 1];
-    int64_t wanted; // what the alias points at; 0: nothing is deployed
-    served *now;    // NULL: cannot be served
-    char *fault;    // why `now` is not what is wanted; NULL if it is
-    str row;        // what the list of models says of it
-    str card;       // answer of GET /api/v1/models/{name}
-    char etag[19];  // of the card, quotes included
+    int64_t wanted;     // what the alias points at; 0: nothing is deployed
+    int64_t created_ms; // of the version in service, else of the newest; 0: there is none
+    served *now;        // NULL: cannot be served
+    char *fault;        // why `now` is not what is wanted; NULL if it is
+    str row;            // what the list of models says of it
+    str card;           // answer of GET /api/v1/models/{name}
+    char etag[19];      // of the card, quotes included
 } snapshot_model;
 
 typedef struct snapshot { // immutable and counted, so any thread

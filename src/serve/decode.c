@@ -260,7 +260,7 @@ static int unknown_column(row_reader *r, str name, int64_t row, body_form form)
     return err_set(r->in.e, ERR_INPUT, "%sthe model has no column \"" STR_FORMAT "\"", where, STR_ARGS(name));
 }
 
-// The key at r->in.at, which is likely that of input `guess` (n_inputs: no idea).
+// The key at r->in.at, which is likely that of input `guess` (n_inputs: no idea). INPUT_NONE: one to pass over.
 static int take_name(row_reader *r, size_t guess, int64_t row, body_form form, size_t *input)
 {
     scan_blanks(&r->in);
@@ -278,9 +278,16 @@ static int take_name(row_reader *r, size_t guess, int64_t row, body_form form, s
     str name;
     TRY(scan_text(&r->in, &name));
     int64_t found = decoder_find(r->decoder, name);
-    if (found < 0) return unknown_column(r, name, row, form);
-    *input = (size_t)found;
+    if (found < 0 && !r->extras) return unknown_column(r, name, row, form);
+    *input = found < 0 ? INPUT_NONE : (size_t)found;
     return 0;
+}
+
+// A member that the model has no column for.
+static int pass_extra(row_reader *r)
+{
+    TRY(scan_want(&r->in, ':', "no colon after a name"));
+    return scan_skip(&r->in);
 }
 
 static int missing_column(row_reader *r, const uint32_t *seen, uint32_t stamp, int64_t row, body_form form)
@@ -346,6 +353,10 @@ static int take_array(row_reader *r, size_t row, uint32_t *seen)
         }
         size_t input = r->order ? r->order[n - 1] : n - 1;
         r->position = (int64_t)n - 1;
+        if (input == INPUT_NONE) {
+            TRY(scan_skip(&r->in));
+            continue;
+        }
         seen[input] = stamp;
         TRY(take_value(r, input, row, BODY_ROWS));
     }
@@ -355,7 +366,7 @@ static int take_array(row_reader *r, size_t row, uint32_t *seen)
         set_place(r, "wrong_shape", BODY_ROWS, (int64_t)row, (str){0});
         return err_set(r->in.e, ERR_INPUT, "row %zu has %zu values for %zu columns", row, n, n_order);
     }
-    return n == n_inputs ? 0 : missing_column(r, seen, stamp, (int64_t)row, BODY_ROWS);
+    return n == n_inputs && !r->order ? 0 : missing_column(r, seen, stamp, (int64_t)row, BODY_ROWS);
 }
 
 // order: the input that stood at each place of the row before. seen: the row, plus one, in which each input came last.
@@ -375,11 +386,15 @@ static int take_row(row_reader *r, size_t row, uint32_t *order, uint32_t *seen)
         for (;;) {
             size_t input;
             TRY(take_name(r, n < n_inputs ? order[n] : n_inputs, (int64_t)row, BODY_ROWS, &input));
-            if (seen[input] == stamp) return twice(r, input, (int64_t)row, BODY_ROWS);
-            seen[input] = stamp;
-            order[n++] = (uint32_t)input; // no input twice, so n stays within n_inputs
-            TRY(scan_want(&r->in, ':', "no colon after a name"));
-            TRY(take_value(r, input, row, BODY_ROWS));
+            if (input == INPUT_NONE) {
+                TRY(pass_extra(r));
+            } else {
+                if (seen[input] == stamp) return twice(r, input, (int64_t)row, BODY_ROWS);
+                seen[input] = stamp;
+                order[n++] = (uint32_t)input; // no input twice, so n stays within n_inputs
+                TRY(scan_want(&r->in, ':', "no colon after a name"));
+                TRY(take_value(r, input, row, BODY_ROWS));
+            }
             scan_blanks(&r->in);
             if (scan_take(&r->in, ',')) continue;
             if (scan_take(&r->in, '}')) break;
@@ -474,10 +489,14 @@ int read_columns(row_reader *r, const char *root, size_t *n_rows)
         for (;; n++) {
             size_t input;
             TRY(take_name(r, n, -1, BODY_COLUMNS, &input));
-            if (seen[input]) return twice(r, input, -1, BODY_COLUMNS);
-            seen[input] = 1;
-            TRY(scan_want(&r->in, ':', "no colon after a name"));
-            TRY(take_column(r, input, &rows));
+            if (input == INPUT_NONE) {
+                TRY(pass_extra(r));
+            } else {
+                if (seen[input]) return twice(r, input, -1, BODY_COLUMNS);
+                seen[input] = 1;
+                TRY(scan_want(&r->in, ':', "no colon after a name"));
+                TRY(take_column(r, input, &rows));
+            }
             scan_blanks(&r->in);
             if (scan_take(&r->in, ',')) continue;
             if (scan_take(&r->in, '}')) break;

@@ -6,6 +6,8 @@
 #include "serve/decode.h"
 #include "serve/scan.h"
 
+#define INPUT_NONE UINT32_MAX
+
 // One body on its way. One thread at a time.
 typedef struct row_reader {
     const decoder *decoder;
@@ -16,8 +18,9 @@ typedef struct row_reader {
     // Rows that are arrays: refused unless `arrays`; the inputs of their values, NULL: those of the schema in its
     // order.
     bool arrays;
-    const uint32_t *order;
+    const uint32_t *order; // INPUT_NONE: passed over
     size_t n_order;
+    bool extras;      // columns that the model does not have are passed over instead of refused
     int64_t position; // within the row that is an array; -1 in others
 } row_reader;
 

@@ -194,6 +194,17 @@ static void put_score_column(const encoder *w, const prediction *p, size_t score
     buf_add_char(out, ']');
 }
 
+static void put_label_column(const encoder *w, const prediction *p, buf *out)
+{
+    buf_add_char(out, '[');
+    for (size_t row = 0; row < p->n_rows; row++) {
+        if (row > 0) buf_add_char(out, ',');
+        piece label = w->labels[p->labels[row]];
+        buf_add(out, w->text.data + label.at, label.len);
+    }
+    buf_add_char(out, ']');
+}
+
 static void put_columns(const encoder *w, const prediction *p, buf *out)
 {
     buf_add_text(out, "\"columns\":{");
@@ -203,19 +214,23 @@ static void put_columns(const encoder *w, const prediction *p, buf *out)
         buf_add_text(out, "}}\n");
         return;
     }
-    buf_add_text(out, "\"label\":[");
-    for (size_t row = 0; row < p->n_rows; row++) {
-        if (row > 0) buf_add_char(out, ',');
-        piece label = w->labels[p->labels[row]];
-        buf_add(out, w->text.data + label.at, label.len);
-    }
-    buf_add_text(out, "],\"probabilities\":{");
+    buf_add_text(out, "\"label\":");
+    put_label_column(w, p, out);
+    buf_add_text(out, ",\"probabilities\":{");
     for (size_t i = 0; i < w->n_scores; i++) {
         if (i > 0) buf_add_char(out, ',');
         buf_add(out, w->text.data + w->keys[i].at, w->keys[i].len);
         put_score_column(w, p, i, out);
     }
     buf_add_text(out, "}}}\n");
+}
+
+void encode_values(const encoder *w, const prediction *p, buf *out)
+{
+    if (w->classes)
+        put_label_column(w, p, out);
+    else
+        put_score_column(w, p, 0, out);
 }
 
 void encode_prediction(const encoder *w, body_form form, const prediction *p, buf *out)

@@ -20,6 +20,9 @@ str encoder_label(const encoder *w, size_t class); // the JSON of one, as encode
 // Appends; failure is in out->failed. Scores that are no finite number are null.
 void encode_prediction(const encoder *w, body_form form, const prediction *p, buf *out);
 
+// An array of labels, or of values: what MLflow and KServe call predictions.
+void encode_values(const encoder *w, const prediction *p, buf *out);
+
 // A class name as a JSON value of the target's type: 1, true, "male".
 void encode_label(column_type t, const char *name, buf *out);
 

@@ -3,11 +3,15 @@
 #include <string.h>
 
 #include "serve/kserve.h"
+#include "serve/mlflow.h"
+#include "serve/openai.h"
 #include "serve/protocol.h"
 #include "serve/rest.h"
 #include "serve/v2.h"
 
-static const protocol_row *const rows[] = {&rest_protocol, &rest_registry_protocol, &v2_protocol, &kserve_protocol};
+static const protocol_row *const rows[] = {
+    &rest_protocol, &rest_registry_protocol, &v2_protocol, &kserve_protocol, &mlflow_protocol, &openai_protocol,
+};
 
 const protocol_row *const *protocol_rows(size_t *n)
 {
