@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 
+#include "base/clock.h"
 #include "base/decimal.h"
 #include "base/json.h"
 #include "serve/access.h"
@@ -115,7 +116,11 @@ static int finish_infer(const request *q, response *r, const inference *i, err *
 {
     const infer_call *call = i->context;
     size_t header_len;
-    TRY(v2_encode(&call->request, i->version, &i->out, r->body, &header_len, q->memory, e));
+    const v2_source from = {.name = principal_name_of(i->version->name),
+                            .version = i->version->version,
+                            .target = &i->in.schema->target,
+                            .encoder = i->version->encoder};
+    TRY(v2_encode(&call->request, &from, &i->out, r->body, &header_len, q->memory, e));
     if (header_len == 0) return 0;
     enum { EXTRA_SIZE = 64 };
     char *extra = arena_alloc(q->memory, EXTRA_SIZE, 1);
@@ -156,6 +161,20 @@ static int split_body(const request *q, str *json, str *binary, response *r, err
     return 0;
 }
 
+// The request with the deadline that its body says, if that comes before the one it has.
+static int set_deadline(const request **q, uint64_t timeout_us, err *e)
+{
+    uint64_t now = clock_monotonic_ns(), left = (UINT64_MAX - now) / 1000;
+    uint64_t deadline = now + 1000 * (timeout_us < left ? timeout_us : left);
+    if ((*q)->deadline_ns && (*q)->deadline_ns <= deadline) return 0;
+    request *copy = arena_alloc((*q)->memory, 1, sizeof *copy);
+    if (!copy) return err_set(e, ERR_MEMORY, "no memory for a request");
+    *copy = **q;
+    copy->deadline_ns = deadline;
+    *q = copy;
+    return 0;
+}
+
 static int infer(serving *s, const request *q, response *r, err *e)
 {
     const served *v;
@@ -170,6 +189,7 @@ static int infer(serving *s, const request *q, response *r, err *e)
     TRY(v2_decode(&call->request, v->decoder, model_schema(v->model), json, binary, s->options->rows_max, &r->at,
                   q->memory, e));
     call->inference.in = call->request.in;
+    if (call->request.timeout_us > 0) TRY(set_deadline(&q, call->request.timeout_us, e));
     return inference_run(s, q, r, &call->inference, e);
 }
 

@@ -483,7 +483,7 @@ static int read_outputs(reader *r, v2_infer *q, wishes *w)
     return more;
 }
 
-static int read_parameters(reader *r, wishes *w)
+static int read_parameters(reader *r, v2_infer *q, wishes *w)
 {
     size_t n = 0;
     str name;
@@ -492,6 +492,10 @@ static int read_parameters(reader *r, wishes *w)
     while ((more = scan_member(&r->in, &n, &name)) > 0) {
         if (str_equal(name, STR("binary_data_output"))) {
             TRY(want_boolean(r, "binary_data_output", &w->all_binary));
+        } else if (str_equal(name, STR("timeout"))) {
+            int64_t us;
+            TRY(want_count(r, "timeout", &us));
+            q->timeout_us = (uint64_t)us;
         } else if (str_equal(name, STR("sequence_id"))) {
             bool none = scan_word(&r->in, "0", 1) || scan_word(&r->in, "\"\"", 2);
             if (!none)
@@ -515,7 +519,7 @@ static int read_member(reader *r, v2_infer *q, wishes *w, unsigned *came, str na
     }
     if (str_equal(name, STR("parameters"))) {
         TRY(once(r, came, M_PARAMETERS, "parameters"));
-        return scan_word(&r->in, "null", 4) ? 0 : read_parameters(r, w);
+        return scan_word(&r->in, "null", 4) ? 0 : read_parameters(r, q, w);
     }
     if (str_equal(name, STR("id"))) {
         TRY(once(r, came, M_ID, "id"));

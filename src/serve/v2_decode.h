@@ -19,7 +19,8 @@ typedef struct v2_output {
 
 typedef struct v2_infer {
     batch in;
-    str id; // to be repeated; len 0: none
+    str id;              // to be repeated; len 0: none
+    uint64_t timeout_us; // after which the client has no use for an answer; 0: none
     size_t n_outputs;
     v2_output outputs[V2_OUTPUTS_MAX]; // in the order asked for
 } v2_infer;

@@ -21,7 +21,7 @@ static size_t outputs_of(const served *v, tensor_about out[V2_OUTPUTS_MAX])
         out[0] = (tensor_about){v2_output_name(V2_VALUE), V2_FP32, 1};
         return 1;
     }
-    out[0] = (tensor_about){v2_output_name(V2_LABEL), v2_label_datatype(v), 1};
+    out[0] = (tensor_about){v2_output_name(V2_LABEL), v2_label_datatype(v->encoder), 1};
     out[1] = (tensor_about){v2_output_name(V2_PROBABILITIES), V2_FP32, t->n_classes};
     return 2;
 }

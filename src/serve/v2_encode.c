@@ -8,14 +8,12 @@
 
 #include "base/decimal.h"
 #include "base/json.h"
-#include "serve/access.h"
 
 enum { SIZE_DIGITS = 12 }; // of binary data; a buffer's ceiling is far below
 
 // One answer on its way.
 typedef struct writer {
-    const served *version;
-    const schema_target *target;
+    const v2_source *from;
     const prediction *p;
     buf *out;
     label_kind labels;
@@ -27,9 +25,9 @@ typedef struct ranked {
     uint32_t class;
 } ranked;
 
-v2_datatype v2_label_datatype(const served *v)
+v2_datatype v2_label_datatype(const encoder *w)
 {
-    switch (encoder_label_kind(v->encoder)) {
+    switch (encoder_label_kind(w)) {
     case LABEL_INTEGER: return V2_INT64;
     case LABEL_REAL: return V2_FP64;
     case LABEL_BOOLEAN: return V2_BOOL;
@@ -87,7 +85,7 @@ static size_t put_rank(const writer *w, ranked r, char text[2 * DECIMAL_TEXT_SIZ
     text[len++] = ':';
     len += decimal_format_i64(r.class, text + len);
     text[len++] = ':';
-    *name = str_of(w->target->classes[r.class]);
+    *name = str_of(w->from->target->classes[r.class]);
     return len;
 }
 
@@ -127,11 +125,12 @@ static int put_classes(const writer *w, size_t k, bool binary, arena *a, err *e)
 
 static void put_label_json(const writer *w, size_t class)
 {
-    bool mixed = w->labels == LABEL_TEXT && w->target->type != COLUMN_CATEGORY && w->target->type != COLUMN_TEXT;
+    bool mixed =
+        w->labels == LABEL_TEXT && w->from->target->type != COLUMN_CATEGORY && w->from->target->type != COLUMN_TEXT;
     if (mixed)
-        json_quote(w->out, str_of(w->target->classes[class]));
+        json_quote(w->out, str_of(w->from->target->classes[class]));
     else
-        buf_add_str(w->out, encoder_label(w->version->encoder, class));
+        buf_add_str(w->out, encoder_label(w->from->encoder, class));
 }
 
 static void put_scores_json(const writer *w)
@@ -183,7 +182,7 @@ static void put_bits(buf *out, uint64_t bits, size_t size)
 
 static void put_label_binary(const writer *w, size_t class)
 {
-    str name = str_of(w->target->classes[class]);
+    str name = str_of(w->from->target->classes[class]);
     int64_t whole = 0;
     double real = 0;
     uint64_t bits;
@@ -226,7 +225,9 @@ static int put_binary(const writer *w, const v2_output *o, arena *a, err *e)
 // and the brace, are still to come.
 static size_t put_head(const writer *w, const v2_output *o)
 {
-    v2_datatype type = o->n_classes > 0 ? V2_BYTES : o->kind == V2_LABEL ? v2_label_datatype(w->version) : V2_FP32;
+    v2_datatype type = o->n_classes > 0      ? V2_BYTES
+                       : o->kind == V2_LABEL ? v2_label_datatype(w->from->encoder)
+                                             : V2_FP32;
     size_t columns = o->n_classes > 0 ? o->n_classes : o->kind == V2_PROBABILITIES ? w->p->n_scores : 1;
     char text[2 * DECIMAL_TEXT_SIZE];
     buf_add_text(w->out, "{\"name\":\"");
@@ -252,9 +253,9 @@ static void put_begin(const writer *w, str id)
 {
     char text[DECIMAL_TEXT_SIZE];
     buf_add_text(w->out, "{\"model_name\":");
-    json_quote(w->out, str_of(principal_name_of(w->version->name)));
+    json_quote(w->out, str_of(w->from->name));
     buf_add_text(w->out, ",\"model_version\":\"");
-    buf_add(w->out, text, decimal_format_i64(w->version->version, text));
+    buf_add(w->out, text, decimal_format_i64(w->from->version, text));
     buf_add_char(w->out, '"');
     if (id.len > 0) {
         buf_add_text(w->out, ",\"id\":");
@@ -263,13 +264,10 @@ static void put_begin(const writer *w, str id)
     buf_add_text(w->out, ",\"outputs\":[");
 }
 
-int v2_encode(const v2_infer *q, const served *v, const prediction *p, buf *out, size_t *header_len, arena *a, err *e)
+int v2_encode(const v2_infer *q, const v2_source *from, const prediction *p, buf *out, size_t *header_len, arena *a,
+              err *e)
 {
-    const writer w = {.version = v,
-                      .target = &model_schema(v->model)->target,
-                      .p = p,
-                      .out = out,
-                      .labels = encoder_label_kind(v->encoder)};
+    const writer w = {.from = from, .p = p, .out = out, .labels = encoder_label_kind(from->encoder)};
     size_t start = out->len, sizes_at[V2_OUTPUTS_MAX] = {0};
     v2_output outputs[V2_OUTPUTS_MAX];
     bool any = false;

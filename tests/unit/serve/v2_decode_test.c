@@ -328,7 +328,8 @@ static void outputs_are_chosen(void **state)
     assert_int_equal(decode(f, WITH("\"outputs\":[],\"parameters\":{\"binary_data_output\":true},\"id\":null")), 0);
     assert_int_equal(f->got.n_outputs, 2);
     assert_true(f->got.outputs[0].binary && f->got.outputs[1].binary);
-    assert_int_equal(decode(f, WITH("\"parameters\":{\"sequence_id\":0}")), 0);
+    assert_int_equal(decode(f, WITH("\"parameters\":{\"sequence_id\":0,\"timeout\":1500}")), 0);
+    assert_int_equal(f->got.timeout_us, 1500);
     const struct {
         const char *body;
         int rc;
