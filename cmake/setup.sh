@@ -15,9 +15,11 @@ has_package() {
     libjansson-dev) pkg-config --exists jansson 2>/dev/null ;;
     libsodium-dev) pkg-config --exists libsodium 2>/dev/null ;;
     zlib1g-dev) pkg-config --exists zlib 2>/dev/null ;;
-    libsqlite3-dev libcurl4-openssl-dev) pkg-config --exists sqlite3 2>/dev/null ;;
+    libssl-dev) pkg-config --exists libssl libcrypto 2>/dev/null ;;
+    libcurl4-openssl-dev) pkg-config --exists libcurl 2>/dev/null ;;
+    libsqlite3-dev) pkg-config --exists sqlite3 2>/dev/null ;;
     libcmocka-dev) pkg-config --exists cmocka 2>/dev/null ;;
-    clang | clang-format | curl) command -v "$1" >/dev/null ;;
+    clang | clang-format | curl | openssl) command -v "$1" >/dev/null ;;
     libclang-rt-14-dev) [ -n "$(find /usr/lib/llvm-*/lib/clang -name 'libclang_rt.fuzzer-x86_64.a' 2>/dev/null)" ] ||
       [ "$(uname -m)" != x86_64 ] ;;
     python3) command -v python3 >/dev/null ;;
@@ -26,12 +28,13 @@ has_package() {
   esac
 }
 
-build_packages=(gcc libc6-dev cmake ninja-build pkg-config libjansson-dev libsodium-dev zlib1g-dev libsqlite3-dev libcurl4-openssl-dev)
+build_packages=(gcc libc6-dev cmake ninja-build pkg-config libjansson-dev libsodium-dev zlib1g-dev libsqlite3-dev libssl-dev
+  libcurl4-openssl-dev)
 # What the tests labelled clients talk through and check with.
 client_packages=(nginx-light haproxy slowhttptest testssl.sh prometheus lintian systemd dpkg-dev)
 command -v npm >/dev/null || client_packages+=(npm)
 package_packages=(dpkg-dev)
-test_packages=(libcmocka-dev clang libclang-rt-14-dev clang-format python3 python3-venv curl)
+test_packages=(libcmocka-dev clang libclang-rt-14-dev clang-format python3 python3-venv curl openssl)
 
 # install_packages NAME...: those that are missing, by apt.
 install_packages() {

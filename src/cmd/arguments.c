@@ -94,6 +94,9 @@ enum {
     KEY_QUEUE_MS,
     KEY_ACCESS_LOG,
     KEY_DEFAULT_MODEL,
+    KEY_TLS_CERT,
+    KEY_TLS_KEY,
+    KEY_TLS_CLIENT_CA,
 };
 
 static const struct argp_option serve_options[] = {
@@ -104,6 +107,11 @@ static const struct argp_option serve_options[] = {
      "Take what is not predicting off the public port, and serve all of it here", 50},
     {"trusted-proxy", KEY_TRUSTED_PROXY, "NETWORK", 0,
      "Believe X-Forwarded-For and -Proto from this address or network (10.0.0.0/8); may be repeated", 50},
+    {"tls-cert", KEY_TLS_CERT, "FILE", 0,
+     "Serve https with this certificate (PEM, those above it behind it); taken again when the file changes", 50},
+    {"tls-key", KEY_TLS_KEY, "FILE", 0, "Its key (PEM, without a password)", 50},
+    {"tls-client-ca", KEY_TLS_CLIENT_CA, "FILE", 0,
+     "Take only clients with a certificate that one of these authorities signed", 50},
     {"loops", KEY_LOOPS, "N", 0, "Event loops (default: one a processor)", 50},
     {"default-model", KEY_DEFAULT_MODEL, "NAME", 0,
      "Model of requests that name none, as POST /invocations (default: the only one deployed)", 50},
@@ -129,6 +137,9 @@ static error_t parse_serve(int key, char *value, struct argp_state *state)
     case KEY_PORT: settings_set(SETTING_PORT, value); return 0;
     case KEY_ADMIN_LISTEN: settings_set(SETTING_ADMIN_LISTEN, value); return 0;
     case KEY_TRUSTED_PROXY: settings_add(SETTING_TRUSTED_PROXY, value); return 0;
+    case KEY_TLS_CERT: settings_set(SETTING_TLS_CERT, value); return 0;
+    case KEY_TLS_KEY: settings_set(SETTING_TLS_KEY, value); return 0;
+    case KEY_TLS_CLIENT_CA: settings_set(SETTING_TLS_CLIENT_CA, value); return 0;
     case KEY_LOOPS: settings_set(SETTING_LOOPS, value); return 0;
     case KEY_DEFAULT_MODEL: settings_set(SETTING_DEFAULT_MODEL, value); return 0;
     case KEY_BODY_MAX: settings_set(SETTING_BODY_MAX, value); return 0;

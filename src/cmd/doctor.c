@@ -13,6 +13,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/files.h"
 #include "cmd/arguments.h"
 #include "cmd/cmd.h"
@@ -20,6 +21,7 @@
 #include "cmd/settings.h"
 #include "math/cpu.h"
 #include "serve/server.h"
+#include "serve/tls.h"
 
 static error_t parse(int key, char *value, struct argp_state *state)
 {
@@ -137,6 +139,31 @@ static void look_at_port(findings *f)
         add(f, "port", BROKEN, "%s:%u: %s", host, port, strerror(number));
 }
 
+static void look_at_certificate(findings *f)
+{
+    enum { SOON_DAYS = 14, DAY_S = 86400 };
+    const tls_files files = {settings_text(SETTING_TLS_CERT), settings_text(SETTING_TLS_KEY),
+                             settings_text(SETTING_TLS_CLIENT_CA)};
+    server_options o = SERVER_OPTIONS_DEFAULT;
+    o.tls_cert = files.cert, o.tls_key = files.key, o.tls_client_ca = files.client_ca;
+    o.data_dir = settings_text(SETTING_DATA_DIR);
+    const char *fault = server_options_fault(&o);
+    err e = ERR_NONE;
+    int64_t until_s = 0;
+    char date[CLOCK_TEXT_SIZE];
+    if (fault) {
+        add(f, "certificate", BROKEN, "%s", fault);
+    } else if (files.cert[0] == '\0') {
+        return;
+    } else if (tls_check(&files, &until_s, &e) < 0) {
+        add(f, "certificate", BROKEN, "%s", e.msg);
+    } else {
+        bool soon = until_s - clock_utc_ms() / 1000 < SOON_DAYS * DAY_S;
+        add(f, "certificate", soon ? WORTH_KNOWING : FINE, "%s is valid until %s", files.cert,
+            clock_format_utc(until_s * 1000, date));
+    }
+}
+
 static void look_at_system(findings *f)
 {
     cpu_set_t set;
@@ -161,6 +188,7 @@ static int run(int argc, char **argv)
     look_at_registry(&f);
     look_at_disk(&f);
     look_at_port(&f);
+    look_at_certificate(&f);
     look_at_system(&f);
     bool broken = false;
     json_t *list = json_array();

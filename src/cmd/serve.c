@@ -40,7 +40,7 @@ static void say_ready(void *context, uint16_t port)
     } else if (!arguments_quiet()) {
         char address[URL_TEXT_SIZE];
         printf("serving %s on %s (Ctrl-C stops)\n", settings_text(SETTING_DATA_DIR),
-               example_url(settings_text(SETTING_HOST), port, address));
+               example_url(settings_text(SETTING_TLS_CERT)[0] != '\0', settings_text(SETTING_HOST), port, address));
     }
     fflush(stdout);
 }

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cmd/serving.h"
 
+#include <signal.h>
 #include <string.h>
 
 #include "cmd/print.h"
@@ -15,6 +16,9 @@ server_options serving_options(void)
     o.port = (uint16_t)settings_integer(SETTING_PORT);
     o.admin_listen = settings_text(SETTING_ADMIN_LISTEN);
     o.trusted_proxies = settings_text(SETTING_TRUSTED_PROXY);
+    o.tls_cert = settings_text(SETTING_TLS_CERT);
+    o.tls_key = settings_text(SETTING_TLS_KEY);
+    o.tls_client_ca = settings_text(SETTING_TLS_CLIENT_CA);
     o.n_loops = (size_t)settings_integer(SETTING_LOOPS);
     o.body_max = (size_t)settings_integer(SETTING_BODY_MAX);
     o.rows_max = (size_t)settings_integer(SETTING_ROWS_MAX);
@@ -45,6 +49,20 @@ static void stop_running(void)
     server_stop(current);
 }
 
+static void reload(int number)
+{
+    (void)number;
+    if (current) server_reload(current);
+}
+
+// SIGHUP reads certificates again; without any it ends the program, as ever.
+static void catch_reload(const server_options *o)
+{
+    struct sigaction action = {.sa_handler = reload, .sa_flags = SA_RESTART};
+    sigemptyset(&action.sa_mask);
+    if (o->tls_cert[0]) sigaction(SIGHUP, &action, NULL);
+}
+
 uint16_t serving_admin_port(void)
 {
     return current ? server_admin_port(current) : 0;
@@ -61,6 +79,7 @@ int serving_run(const server_options *o, void (*ready)(void *context, uint16_t p
     current = s;
     bool stopped_before = stop_signalled();
     stop_signals_catch(stop_running);
+    catch_reload(o);
     ready(context, server_port(s));
     if (stopped_before) server_stop(s);
     rc = server_run(s, e);

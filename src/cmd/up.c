@@ -151,7 +151,7 @@ static void say_ready(void *context, uint16_t port)
     ready_context *c = context;
     deployed *d = c->d;
     char address[URL_TEXT_SIZE];
-    example_url(settings_text(SETTING_HOST), port, address);
+    example_url(settings_text(SETTING_TLS_CERT)[0] != '\0', settings_text(SETTING_HOST), port, address);
     buf line;
     buf_init(&line, CURL_MAX);
     example_curl(model_schema(d->model), address, d->name, &line);

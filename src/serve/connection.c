@@ -65,6 +65,8 @@ void connection_close(connection *c)
     }
     c->before->after = c->after;
     c->after->before = c->before;
+    tls_end(c->tls);
+    if (c->shakes_hands) atomic_fetch_sub_explicit(&l->shared->n_handshakes, 1, memory_order_relaxed);
     close(c->fd);
     output_drop(l);
     l->n_connections--;
@@ -87,6 +89,7 @@ void connection_close(connection *c)
 static void linger(connection *c)
 {
     c->closing = true;
+    if (c->tls) tls_goodbye(c->tls);
     if (c->ended || shutdown(c->fd, SHUT_WR) < 0) {
         connection_close(c);
         return;
@@ -95,6 +98,48 @@ static void linger(connection *c)
     c->in_at = 0;
     connection_set_phase(c, PHASE_LINGER);
     connection_drive(c);
+}
+
+// Reading.
+
+static ssize_t read_plain(connection *c, char *to, size_t most)
+{
+    ssize_t n;
+    do n = recv(c->fd, to, most, 0);
+    while (n < 0 && errno == EINTR);
+    if (n < 0) {
+        c->readable = false;
+        return errno == EAGAIN ? READ_NOTHING : READ_BROKEN;
+    }
+    if ((size_t)n < most && !c->hung_up) c->readable = false;
+    return n > 0 ? n : READ_ENDED;
+}
+
+static ssize_t read_encrypted(connection *c, char *to, size_t most)
+{
+    static const char plain[] = "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: close\r\n"
+                                "Content-Length: 40\r\n\r\nThis port speaks TLS: ask with https://\n";
+    bool more;
+    ssize_t n = tls_read(c->tls, to, most, &more);
+    c->readable = n > 0 && (more || c->hung_up);
+    if (c->shakes_hands && tls_is_ready(c->tls)) {
+        c->shakes_hands = false;
+        atomic_fetch_sub_explicit(&c->home->shared->n_handshakes, 1, memory_order_relaxed);
+        tls_peer_name(c->tls, c->peer.name);
+    }
+    if (n == TLS_BROKEN && tls_was_plain(c->tls)) (void)send(c->fd, plain, sizeof plain - 1, MSG_NOSIGNAL);
+    return n;
+}
+
+ssize_t connection_read(connection *c, char *to, size_t most)
+{
+    ssize_t n = c->tls ? read_encrypted(c, to, most) : read_plain(c, to, most);
+    if (n > 0) counter_add(&c->home->meters.received_bytes, (uint64_t)n);
+    if (n == READ_ENDED) {
+        c->ended = true;
+        c->readable = false;
+    }
+    return n;
 }
 
 static void drop_input(connection *c)
@@ -231,7 +276,7 @@ static void look_behind_proxy(connection *c, const char *data)
         getpeername(c->fd, (struct sockaddr *)&from, &len) == 0)
         fill_address(&c->peer, &from);
     str scheme = http_str(data, p->fields[FIELD_FORWARDED_PROTO]);
-    c->peer.encrypted = str_equal(scheme, STR("https"));
+    c->peer.encrypted = c->tls || str_equal(scheme, STR("https"));
 }
 
 // X-Request-Timeout. 0, or the status of a refusal.
@@ -392,25 +437,17 @@ static bool read_some(connection *c)
         own = false;
         to = (char *)(uintptr_t)c->early;
         n = c->early_len;
-        most = EARLY_BYTES;
         c->early = NULL;
+        if (n < EARLY_BYTES && !c->hung_up) c->readable = false;
+        counter_add(&l->meters.received_bytes, (uint64_t)n);
     } else {
-        do n = recv(c->fd, to, most, 0);
-        while (n < 0 && errno == EINTR);
+        n = connection_read(c, to, most);
     }
-    if (n < 0) {
-        c->readable = false;
-        if (errno == EAGAIN) return true;
+    if (n == READ_BROKEN) {
         connection_close(c);
         return false;
     }
-    if (n == 0) {
-        c->ended = true;
-        c->readable = false;
-        return true;
-    }
-    if ((size_t)n < most && !c->hung_up) c->readable = false;
-    counter_add(&l->meters.received_bytes, (uint64_t)n);
+    if (n <= 0) return true;
     c->starved = false;
     if (own) {
         c->in.len += (size_t)n;
@@ -449,11 +486,11 @@ static void rest(connection *c)
 
 void connection_read_early(connection *c, char *to)
 {
-    if (c->in.len > 0 || c->out.len > 0 || c->closing || c->job || c->stream || c->upload || c->again ||
+    if (c->tls || c->in.len > 0 || c->out.len > 0 || c->closing || c->job || c->stream || c->upload || c->again ||
         c->phase == PHASE_LINGER)
         return;
     ssize_t n = recv(c->fd, to, EARLY_BYTES, 0);
-    if (n < 0) return; // told again when its turn comes
+    if (n <= 0) return; // told again when its turn comes
     c->early = to;
     c->early_len = (uint32_t)n;
 }
@@ -563,7 +600,8 @@ bool connection_hung_up(connection *c)
     // More requests came before the end: then it waits for their answers.
     char byte;
     size_t present = c->in_pieces ? 0 : c->parser.total;
-    if (c->in.len > c->in_at + present || recv(c->fd, &byte, 1, MSG_PEEK) > 0) return true;
+    if (c->in.len > c->in_at + present) return true;
+    if (c->tls ? tls_has_more(c->tls) : recv(c->fd, &byte, 1, MSG_PEEK) > 0) return true;
     if (c->stream || c->job->kind == JOB_NEXT) {
         connection_close(c);
         return false;
@@ -619,17 +657,23 @@ void connection_stop(connection *c)
 
 void connection_open(loop *l, const listener *at, int fd, const struct sockaddr_storage *from, bool refuse)
 {
+    tls_session *session = at->encrypted && !refuse ? tls_accept(l->shared->tls, fd) : NULL;
+    if (at->encrypted && !session) { // without hands shaken there is nothing that could be said
+        close(fd);
+        return;
+    }
     connection *c = l->free;
     if (c)
         l->free = c->after;
     else
         c = mem_alloc(1, sizeof *c);
     if (!c) {
+        tls_end(session);
         close(fd);
         return;
     }
-    *c = (connection){.home = l, .fd = fd};
-    c->peer = (peer){.entrance = at->entrance, .loopback = at->loopback};
+    *c = (connection){.home = l, .fd = fd, .tls = session, .shakes_hands = session != NULL};
+    c->peer = (peer){.entrance = at->entrance, .loopback = at->loopback, .encrypted = at->encrypted};
     fill_address(&c->peer, from);
     c->trusted = at->entrance != ENTRANCE_SOCKET && proxies_have(&l->shared->trusted, from);
     buf_init(&c->in, SIZE_MAX / 2);
@@ -637,11 +681,13 @@ void connection_open(loop *l, const listener *at, int fd, const struct sockaddr_
     http_parser_init(&c->parser);
     struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data.ptr = c};
     if (epoll_ctl(l->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0) {
+        tls_end(session);
         close(fd);
         c->after = l->free;
         l->free = c;
         return;
     }
+    if (session) atomic_fetch_add_explicit(&l->shared->n_handshakes, 1, memory_order_relaxed);
     c->before = l->all.before;
     c->after = &l->all;
     l->all.before->after = c;

@@ -52,9 +52,10 @@ void example_row(const schema *s, buf *out)
     buf_add_char(out, '}');
 }
 
-const char *example_url(const char *host, unsigned port, char text[URL_TEXT_SIZE])
+const char *example_url(bool encrypted, const char *host, unsigned port, char text[URL_TEXT_SIZE])
 {
-    snprintf(text, URL_TEXT_SIZE, strchr(host, ':') ? "http://[%s]:%u" : "http://%s:%u", host, port);
+    const char *scheme = encrypted ? "https" : "http";
+    snprintf(text, URL_TEXT_SIZE, strchr(host, ':') ? "%s://[%s]:%u" : "%s://%s:%u", scheme, host, port);
     return text;
 }
 

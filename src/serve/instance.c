@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/time.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/hash.h"
@@ -49,24 +50,52 @@ static int dial(const char *host, uint16_t port)
     return fd;
 }
 
-bool server_is_ours(const char *host, uint16_t port, const char *data_dir)
+static int dial_socket(const char *data_dir)
 {
-    char instance[INSTANCE_SIZE], want[64], answer[2048];
-    if (instance_of(data_dir, instance, NULL) < 0) return false;
-    int fd = dial(host, port);
-    if (fd < 0) return false;
+    struct sockaddr_un to = {.sun_family = AF_UNIX};
+    struct timeval limit = {.tv_sec = 1};
+    int len = snprintf(to.sun_path, sizeof to.sun_path, "%s/" ADMIN_SOCKET, data_dir);
+    if (len < 0 || (size_t)len >= sizeof to.sun_path) return -1;
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd >= 0 && (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit) < 0 ||
+                    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit) < 0 ||
+                    connect(fd, (struct sockaddr *)&to, sizeof to) < 0)) {
+        close(fd);
+        return -1;
+    }
+    return fd;
+}
+
+enum { ANSWER_SIZE = 2048 };
+
+// Asks whether it lives. Takes fd. Empty if it does not answer.
+static void ask(int fd, char answer[ANSWER_SIZE])
+{
     static const char question[] = "GET /health/live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
     size_t len = 0;
-    if (send(fd, question, sizeof question - 1, MSG_NOSIGNAL) == (ssize_t)sizeof question - 1) {
+    if (fd >= 0 && send(fd, question, sizeof question - 1, MSG_NOSIGNAL) == (ssize_t)sizeof question - 1) {
         // A server of ours sends it in one piece; one that drips is none. Bounded by the size and a second a read.
-        for (int reads = 0; reads < 8 && len < sizeof answer - 1; reads++) {
-            ssize_t n = recv(fd, answer + len, sizeof answer - 1 - len, 0);
+        for (int reads = 0; reads < 8 && len < ANSWER_SIZE - 1; reads++) {
+            ssize_t n = recv(fd, answer + len, ANSWER_SIZE - 1 - len, 0);
             if (n <= 0) break;
             len += (size_t)n;
         }
     }
-    close(fd);
+    if (fd >= 0) close(fd);
     answer[len] = '\0';
+}
+
+bool server_is_ours(const char *host, uint16_t port, const char *data_dir)
+{
+    char instance[INSTANCE_SIZE], want[64], at[16], answer[ANSWER_SIZE];
+    if (instance_of(data_dir, instance, NULL) < 0) return false;
+    int fd = dial(host, port);
+    if (fd < 0) return false;
     snprintf(want, sizeof want, "\"instance\":\"%s\"", instance);
-    return strncmp(answer, "HTTP/1.1 200 ", 13) == 0 && strstr(answer, want) != NULL;
+    ask(fd, answer);
+    if (strncmp(answer, "HTTP/1.1 200 ", 13) == 0) return strstr(answer, want) != NULL;
+    // It may speak TLS, or want another name for Host: then the socket in the data directory says whose the port is.
+    snprintf(at, sizeof at, "\"port\":%u}", (unsigned)port);
+    ask(dial_socket(data_dir), answer);
+    return strncmp(answer, "HTTP/1.1 200 ", 13) == 0 && strstr(answer, want) && strstr(answer, at);
 }

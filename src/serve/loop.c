@@ -263,7 +263,9 @@ static bool accept_some(loop *l, const listener *at)
     const size_t max = l->shared->options.connections_max;
     for (int i = 0; i < ACCEPTS_MAX; i++) {
         size_t n = atomic_load_explicit(&l->shared->n_connections, memory_order_relaxed);
-        if (n >= max + REFUSALS_MAX) {
+        bool shaking =
+            at->encrypted && atomic_load_explicit(&l->shared->n_handshakes, memory_order_relaxed) >= HANDSHAKES_MAX;
+        if (n >= max + REFUSALS_MAX || shaking) {
             l->accept_wait_ms = ACCEPT_RETRY_MS;
             return true;
         }
@@ -367,7 +369,7 @@ static void take_event(loop *l, const struct epoll_event *event)
         return;
     }
     if (event->events & EPOLLRDHUP && !connection_hung_up(c)) return;
-    if (event->events & (EPOLLIN | EPOLLRDHUP)) c->readable = true;
+    if (event->events & (EPOLLIN | EPOLLRDHUP) || c->tls) c->readable = true; // TLS may have waited to write
     connection_drive(c);
 }
 

@@ -12,6 +12,7 @@
 #include "serve/proxies.h"
 #include "serve/server.h"
 #include "serve/serving.h"
+#include "serve/tls.h"
 #include "serve/wheel.h"
 
 enum {
@@ -31,7 +32,8 @@ enum {
     DEFERRED_MAX = 256, // answers that leave together at the end of a turn
     DEFERRED_BYTES = 128 << 10,
     LISTENERS_MAX = 3,
-    ACCEPT_RETRY_MS = 50, // when there were too many connections, or no descriptors
+    HANDSHAKES_MAX = 1024, // more connections than this wait in the backlog until hands are shaken
+    ACCEPT_RETRY_MS = 50,  // when there were too many connections, or no descriptors
 };
 
 typedef struct loop loop;
@@ -91,6 +93,7 @@ struct connection {
     loop *home;
     connection *before, *after; // all of a loop
     int fd;
+    tls_session *tls; // owned; NULL: plain
     phase phase;
     bool readable;     // there may be something to read
     bool hung_up;      // the peer has sent its last byte: read until there is none
@@ -102,6 +105,7 @@ struct connection {
     bool refused;      // the present request was answered at its header
     bool in_pieces;    // its body goes to a sink
     bool chunks;       // `stream` is sent as chunks
+    bool shakes_hands; // counted in n_handshakes
     bool trusted;      // it is a proxy's: peer says for whom the present request is
     bool again;        // on the loop's list of those whose turn was over
     bool gone;         // closed; its job is still out
@@ -137,6 +141,8 @@ typedef struct common {
     char instance[33];
     bool loopback; // the public port is
     proxies trusted;
+    tls *tls;                   // NULL: none
+    atomic_size_t n_handshakes; // connections whose hands are not shaken yet
     atomic_bool stopping;
     atomic_size_t n_connections;
     size_t n_loops, n_workers;
@@ -225,6 +231,9 @@ void connection_stop(connection *c);             // the server stops: close it i
 void connection_free_memory(connection *c);
 bool connection_hung_up(connection *c); // it sends no more; false: that means that it left, it is closed
 void connection_set_phase(connection *c, phase p);
+enum { READ_NOTHING = 0, READ_ENDED = -1, READ_BROKEN = -2 };
+// Bytes of the peer, or one of the above: nothing now, its end, or the connection is to be closed.
+ssize_t connection_read(connection *c, char *to, size_t most);
 void connection_next(connection *c); // the present request is answered
 #define HTTP_CONTINUE "HTTP/1.1 100 Continue\r\n\r\n"
 

@@ -77,9 +77,14 @@ static void keep_body(connection *c, buf *body, size_t sent)
 static ssize_t send_once(connection *c, const char *data, size_t len)
 {
     ssize_t n;
-    do n = send(c->fd, data, len, MSG_NOSIGNAL);
-    while (n < 0 && errno == EINTR);
-    if (n < 0) return errno == EAGAIN ? 0 : -1;
+    if (c->tls) {
+        n = tls_write(c->tls, data, len);
+    } else {
+        do n = send(c->fd, data, len, MSG_NOSIGNAL);
+        while (n < 0 && errno == EINTR);
+        if (n < 0 && errno == EAGAIN) n = 0;
+    }
+    if (n < 0) return -1;
     counter_add(&c->home->meters.sent_bytes, (uint64_t)n);
     return n;
 }
@@ -101,23 +106,36 @@ bool output_send(connection *c)
     return open;
 }
 
+static ssize_t send_both(connection *c, char *data, size_t len, const buf *body)
+{
+    ssize_t n;
+    if (c->tls) {
+        n = send_once(c, data, len);
+        if (n < 0 || (size_t)n < len) return n;
+        ssize_t more = send_once(c, body->data, body->len);
+        return more < 0 ? more : n + more;
+    }
+    struct iovec parts[2] = {{.iov_base = data, .iov_len = len}, {.iov_base = body->data, .iov_len = body->len}};
+    struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
+    do n = sendmsg(c->fd, &message, MSG_NOSIGNAL);
+    while (n < 0 && errno == EINTR);
+    if (n < 0) return errno == EAGAIN ? 0 : -1;
+    counter_add(&c->home->meters.sent_bytes, (uint64_t)n);
+    return n;
+}
+
 // The same with a large body behind them, which is not copied. False: the connection is closed.
 static bool send_with_body(connection *c, buf *body)
 {
     loop *l = c->home;
     char *data = l->out.data + l->out_from;
     size_t len = l->out.len - l->out_from;
-    struct iovec parts[2] = {{.iov_base = data, .iov_len = len}, {.iov_base = body->data, .iov_len = body->len}};
-    struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
-    ssize_t n;
-    do n = sendmsg(c->fd, &message, MSG_NOSIGNAL);
-    while (n < 0 && errno == EINTR);
-    if (n < 0 && errno != EAGAIN) {
+    ssize_t n = send_both(c, data, len, body);
+    if (n < 0) {
         connection_close(c);
         return false;
     }
-    size_t sent = n < 0 ? 0 : (size_t)n;
-    counter_add(&l->meters.sent_bytes, sent);
+    size_t sent = (size_t)n;
     bool open = true;
     if (sent >= len && sent < len + body->len)
         keep_body(c, body, sent - len);

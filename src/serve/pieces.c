@@ -1,9 +1,7 @@
 // Bodies that are taken piece by piece: what came is gathered until it is worth a worker's while, and nothing is read
 // while the worker has it. A connection holds one piece, however large the body is.
 // SPDX-License-Identifier: Apache-2.0
-#include <errno.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include "serve/loop_impl.h"
 
@@ -96,19 +94,12 @@ static int read_more(connection *c)
     if (most > SCRATCH_BYTES) most = SCRATCH_BYTES;
     char *to = loop_room(l, &c->in, most);
     if (!to) return refuse(c, 503, "memory", "There is no memory for this request just now") ? 0 : -1;
-    ssize_t n;
-    do n = recv(c->fd, to, most, 0);
-    while (n < 0 && errno == EINTR);
-    if (n == 0 || (n < 0 && errno != EAGAIN)) { // in the middle of a body
+    ssize_t n = connection_read(c, to, most);
+    if (n == READ_NOTHING) return 0;
+    if (n < 0) { // in the middle of a body
         connection_close(c);
         return -1;
     }
-    if (n < (ssize_t)most && !c->hung_up) c->readable = false;
-    if (n < 0) {
-        c->readable = false;
-        return 0;
-    }
-    counter_add(&l->meters.received_bytes, (uint64_t)n);
     c->in.len += (size_t)n;
     c->progress += (size_t)n;
     if (c->progress >= PROGRESS_BYTES) {

@@ -130,8 +130,9 @@ static int openapi_text(serving *s, const request *q, response *r, err *e)
 static int live(serving *s, const request *q, response *r, err *e)
 {
     (void)q, (void)e;
-    buf_format(r->body, "{\"status\":\"live\",\"server\":\"slipway\",\"version\":\"%s\",\"instance\":\"%s\"}\n",
-               SLIPWAY_VERSION, s->instance);
+    buf_format(r->body,
+               "{\"status\":\"live\",\"server\":\"slipway\",\"version\":\"%s\",\"instance\":\"%s\",\"port\":%u}\n",
+               SLIPWAY_VERSION, s->instance, s->options->port);
     return 0;
 }
 
@@ -214,7 +215,7 @@ static int front_page(serving *s, const request *q, response *r, err *e)
         buf_format(r->body, "%s, version %" PRId64 "%s\n  ", name, m->now->version,
                    m->fault ? " (the deployed one could not be loaded)" : "");
         char url[URL_TEXT_SIZE];
-        example_url(s->options->host, s->options->port, url);
+        example_url(s->options->tls_cert[0] != '\0', s->options->host, s->options->port, url);
         example_curl(model_schema(m->now->model), url, name, r->body);
         buf_add_text(r->body, "\n\n");
     }

@@ -19,7 +19,12 @@
 #include "serve/loop_impl.h"
 #include "serve/notify.h"
 
-enum { LOOPS_MAX = 256, WATCH_MS = 50, DESCRIPTORS_BESIDE = 512 };
+enum {
+    LOOPS_MAX = 256,
+    WATCH_MS = 50,
+    TLS_WATCHES = 20, // every second
+    DESCRIPTORS_BESIDE = 512
+};
 
 struct server {
     common common; // its options have a host of their own
@@ -35,6 +40,8 @@ struct server {
     pthread_mutex_t watch_lock; // guards watch_end
     pthread_cond_t watch_wake;
     bool watch_end;
+    unsigned n_watches;
+    atomic_bool reload;
 };
 
 const char *server_options_fault(const server_options *o)
@@ -42,6 +49,9 @@ const char *server_options_fault(const server_options *o)
     if (!o->data_dir) return "a server needs a data directory";
     if (!o->host) return "a server needs an address";
     if (!o->admin_listen || !o->trusted_proxies) return "no admin address, and no trusted proxy, is an empty text";
+    if (!o->tls_cert || !o->tls_key || !o->tls_client_ca) return "no certificate is an empty text";
+    if (!o->tls_cert[0] != !o->tls_key[0]) return "tls-cert and tls-key go together";
+    if (o->tls_client_ca[0] && !o->tls_cert[0]) return "tls-client-ca goes with tls-cert and tls-key";
     if (o->n_loops > LOOPS_MAX) return "there are at most 256 event loops";
     if (o->header_max < 1024 || o->header_max > 1 << 20) return "the largest header is 1 KiB to 1 MiB";
     if (o->body_max < 1 || o->body_max > (size_t)1 << 30) return "the largest body is 1 byte to 1 GiB";
@@ -65,6 +75,7 @@ static int make_loops(server *s, err *e)
         s->common.meters[i] = &s->common.loops[i]->meters;
         TRY(listener_open(&at, s->host, &s->port, i == 0, e));
         s->common.loopback = at.loopback;
+        at.encrypted = s->common.tls != NULL;
         TRY(loop_listen(s->common.loops[i], &at, e));
     }
     return 0;
@@ -82,6 +93,7 @@ static int open_side_entrances(server *s, err *e)
         if (rc == 0) rc = listener_open(&at, host, &s->admin_port, true, e);
         if (rc < 0) return err_prefix(e, rc == ERR_BUSY ? ERR_INPUT : rc, "admin-listen");
         at.entrance = ENTRANCE_ADMIN;
+        at.encrypted = c->tls && !at.loopback; // what stays on this machine, as a monitor's questions, goes plain
         TRY(loop_listen(c->loops[0], &at, e));
     }
     err why = ERR_NONE;
@@ -146,6 +158,10 @@ static int fill(server *s, const server_options *o, err *e)
     TRY(runtime_new(&s->runtime, &c->options.runtime, e));
     TRY(catalog_new(&s->catalog, s->data_dir, c->n_loops + c->n_workers, s->runtime, e));
     TRY(instance_of(s->data_dir, c->instance, e));
+    if (o->tls_cert[0]) {
+        const tls_files files = {.cert = o->tls_cert, .key = o->tls_key, .client_ca = o->tls_client_ca};
+        TRY(tls_new(&c->tls, &files, e));
+    }
     TRY(proxies_parse(&c->trusted, o->trusted_proxies, e));
     TRY(observer_new(&c->observer, o->access_log, c->n_loops, e));
     TRY(make_loops(s, e));
@@ -187,6 +203,7 @@ void server_free(server *s)
     for (size_t i = 0; s->common.loops && i < s->common.n_loops; i++) loop_free(s->common.loops[i]);
     observer_free(s->common.observer); // its records point to what the catalog keeps
     catalog_free(s->catalog);
+    tls_free(s->common.tls);
     runtime_free(s->runtime);
     mem_free(s->common.loops);
     mem_free(s->common.meters);
@@ -232,6 +249,18 @@ static bool wait_a_moment(server *s)
     return end;
 }
 
+// A certificate that was replaced is shown to new connections; a bad one is not, and the log says why.
+static void look_at_certificates(server *s)
+{
+    err e = ERR_NONE;
+    bool fresh, must = atomic_exchange_explicit(&s->reload, false, memory_order_relaxed);
+    if (!s->common.tls || (!must && ++s->n_watches % TLS_WATCHES != 0)) return; // every second
+    if (tls_refresh(s->common.tls, must, &fresh, &e) < 0)
+        log_event(LOG_ERROR, "certificate not taken", "%s; the one before stays in use", e.msg);
+    else if (fresh)
+        log_event(LOG_INFO, "certificate taken", "%s", s->common.options.tls_cert);
+}
+
 static void *watch(void *context)
 {
     server *s = context;
@@ -246,6 +275,7 @@ static void *watch(void *context)
         for (size_t i = 0; rc == 0 && changed && i < s->common.n_loops; i++)
             loop_publish(s->common.loops[i], catalog_snapshot(s->catalog));
         catalog_sweep(s->catalog);
+        look_at_certificates(s);
     }
     return NULL;
 }
@@ -298,6 +328,11 @@ int server_run(server *s, err *e)
         s->watching = false;
     }
     return rc;
+}
+
+void server_reload(server *s)
+{
+    atomic_store_explicit(&s->reload, true, memory_order_relaxed);
 }
 
 void server_stop(server *s)

@@ -15,10 +15,12 @@ typedef struct server_options {
     const char *host;         // an address, or "localhost"
     uint16_t port;            // 0: any free one
     const char *admin_listen; // "HOST:PORT" for what is not predicting: then the public port has that no more; "": none
-    const char *trusted_proxies; // addresses and networks whose X-Forwarded-* are believed, commas between; "": none
-    const char *access_log;      // file, "-" for standard output; NULL: none
-    size_t n_loops;              // event loops; 0: one a processor
-    const char *default_model;   // of requests that name none; NULL or "": the only one deployed
+    const char *trusted_proxies;    // addresses and networks whose X-Forwarded-* are believed, commas between; "": none
+    const char *access_log;         // file, "-" for standard output; NULL: none
+    size_t n_loops;                 // event loops; 0: one a processor
+    const char *default_model;      // of requests that name none; NULL or "": the only one deployed
+    const char *tls_cert, *tls_key; // PEM files, see serve/tls.h; "": plain HTTP
+    const char *tls_client_ca;      // clients must show a certificate signed by one in it; "": they need not
     size_t body_max, header_max, rows_max, connections_max;
     uint32_t header_ms_max, body_ms_max, write_ms_max, idle_ms_max; // absolute deadlines
     uint32_t stop_ms_max;      // how long a graceful stop waits for requests in flight
@@ -32,6 +34,9 @@ typedef struct server_options {
                       .port = 8080,                            \
                       .admin_listen = "",                      \
                       .trusted_proxies = "",                   \
+                      .tls_cert = "",                          \
+                      .tls_key = "",                           \
+                      .tls_client_ca = "",                     \
                       .body_max = 16 << 20,                    \
                       .header_max = 16 << 10,                  \
                       .rows_max = 100000,                      \
@@ -61,8 +66,9 @@ uint16_t server_admin_port(const server *s); // 0: there is none
 // Serves until server_stop(), then drains: no new connections, requests in flight are answered. Tells systemd, if that
 // is who started us. One thread at a time, once.
 MUST_CHECK int server_run(server *s, err *e);
-void server_stop(server *s); // any thread, and signal handlers
-void server_free(server *s); // NULL is fine
+void server_stop(server *s);   // any thread, and signal handlers
+void server_reload(server *s); // reads the certificates again, soon; any thread, and signal handlers
+void server_free(server *s);   // NULL is fine
 
 // Whether the port is held by a server of ours over the same data directory: then deploying into the registry is
 // enough.
