@@ -93,6 +93,7 @@ enum {
     KEY_RUNNER_MS,
     KEY_QUEUE_MS,
     KEY_ACCESS_LOG,
+    KEY_TRUSTED_KEYS,
     KEY_DEFAULT_MODEL,
     KEY_TLS_CERT,
     KEY_TLS_KEY,
@@ -124,6 +125,7 @@ static const struct argp_option serve_options[] = {
      50},
     {"runner-ms", KEY_RUNNER_MS, "N", 0, "How long it may take for a batch, in ms (default 30000)", 50},
     {"queue-ms", KEY_QUEUE_MS, "N", 0, "Refuse requests that would wait longer for their model (default 1000)", 50},
+    {"trusted-keys", KEY_TRUSTED_KEYS, "FILE", 0, "Serve only what one of these public keys has signed", 50},
     {"access-log", KEY_ACCESS_LOG, "FILE", 0, "A JSON line for each request; - is standard output", 50},
     {0},
 };
@@ -133,6 +135,7 @@ static error_t parse_serve(int key, char *value, struct argp_state *state)
     (void)state;
     switch (key) {
     case KEY_HOST: settings_set(SETTING_HOST, value); return 0;
+    case KEY_TRUSTED_KEYS: settings_set(SETTING_TRUSTED_KEYS, value); return 0;
     case KEY_ACCESS_LOG: settings_set(SETTING_ACCESS_LOG, value); return 0;
     case KEY_PORT: settings_set(SETTING_PORT, value); return 0;
     case KEY_ADMIN_LISTEN: settings_set(SETTING_ADMIN_LISTEN, value); return 0;

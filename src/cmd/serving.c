@@ -35,6 +35,8 @@ server_options serving_options(void)
     o.runtime.runner_memory_max = (size_t)settings_integer(SETTING_RUNNER_MEMORY) << 20;
     o.runtime.runner_ms_max = (uint32_t)settings_integer(SETTING_RUNNER_MS);
     o.runtime.queue_ms_max = (uint32_t)settings_integer(SETTING_QUEUE_MS);
+    const char *trusted_keys = settings_text(SETTING_TRUSTED_KEYS);
+    o.trusted_keys = strcmp(trusted_keys, "off") == 0 ? NULL : trusted_keys;
     const char *access_log = settings_text(SETTING_ACCESS_LOG);
     o.access_log = strcmp(access_log, "off") == 0 ? NULL : access_log;
     o.default_model = settings_text(SETTING_DEFAULT_MODEL);

@@ -67,6 +67,8 @@ static const setting_row rows[SETTINGS_N] = {
                            "milliseconds that it may take for a batch"},
     [SETTING_QUEUE_MS] = {"queue-ms", "SLIPWAY_QUEUE_MS", "1000", 1, 600000, NULL,
                           "milliseconds that a request may have to wait for its model; more is refused"},
+    [SETTING_TRUSTED_KEYS] = {"trusted-keys", "SLIPWAY_TRUSTED_KEYS", "off", 1, 0, NULL,
+                              "public keys: only versions that one of them has signed are served; a file, or off"},
     [SETTING_ACCESS_LOG] = {"access-log", "SLIPWAY_ACCESS_LOG", "off", 1, 0, NULL,
                             "a JSON line for each request: a file, - for standard output, or off"},
     [SETTING_DEFAULT_MODEL] = {"default-model", "SLIPWAY_DEFAULT_MODEL", "", 1, 0, NULL,

@@ -35,6 +35,7 @@ typedef enum setting {
     SETTING_RUNNER_MS,
     SETTING_QUEUE_MS,
     SETTING_ACCESS_LOG,
+    SETTING_TRUSTED_KEYS,
     SETTING_DEFAULT_MODEL,
     SETTINGS_N,
 } setting;

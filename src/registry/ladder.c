@@ -20,7 +20,9 @@
     "CREATE INDEX audit_tenant ON audit(tenant, id);"
 #define TABLES_DEPLOYMENTS ""
 #define TABLES_JOBS ""
-#define TABLES_SIGNATURES ""
+#define TABLES_SIGNATURES                                                                            \
+    "CREATE TABLE signatures(digest TEXT NOT NULL CHECK(length(digest) = 64), signer TEXT NOT NULL," \
+    " signature TEXT NOT NULL, signed_ms INTEGER NOT NULL, PRIMARY KEY(digest, signer)) STRICT, WITHOUT ROWID;"
 
 static const char *const steps[REGISTRY_VERSION] = {
     "CREATE TABLE meta(id INTEGER PRIMARY KEY CHECK(id = 1), change INTEGER NOT NULL) STRICT;"

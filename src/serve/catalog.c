@@ -18,6 +18,7 @@ enum { TEXT_MAX = 256 << 20, RETIRED_MAX = 64 };
 
 struct catalog {
     registry *registry;
+    const trusted_keys *trusted; // NULL: signatures are not looked at
     size_t n_slots;
     runtime *runtime;
     int64_t change;    // of the present snapshot; -1: none yet
@@ -57,6 +58,16 @@ static model_meter *find_meter(catalog *c, const char *name)
     return m;
 }
 
+// Whether one of the keys that are trusted has signed a package, if signatures are wanted.
+static int check_signed(catalog *c, const package *p, err *e)
+{
+    package_signature all[SIGNATURES_MAX];
+    size_t n;
+    if (!c->trusted) return 0;
+    TRY(registry_signatures(c->registry, p->digest, all, &n, e));
+    return signatures_trusted(all, n, p->digest, c->trusted, e);
+}
+
 static int served_new(served **out, catalog *c, const char *name, int64_t version, err *e)
 {
     served *v = mem_zalloc(1, sizeof *v);
@@ -72,6 +83,10 @@ static int served_new(served **out, catalog *c, const char *name, int64_t versio
         goto failed;
     }
     if ((rc = registry_load(c->registry, name, version, &p, e)) < 0) goto failed;
+    if ((rc = check_signed(c, p, e)) < 0) {
+        package_free(p);
+        goto failed;
+    }
     char label[MODEL_NAME_MAX + 24];
     snprintf(label, sizeof label, "%s %" PRId64, name, version);
     if ((rc = running_open(&v->running, c->runtime, label, &v->model, p, &v->meter->batches, e)) < 0) goto failed;
@@ -381,6 +396,11 @@ int catalog_new(catalog **out, const char *data_dir, size_t n_slots, runtime *rt
     }
     *out = c;
     return 0;
+}
+
+void catalog_trust(catalog *c, const trusted_keys *keys)
+{
+    c->trusted = keys;
 }
 
 void catalog_free(catalog *c)

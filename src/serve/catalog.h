@@ -8,6 +8,7 @@
 
 #include "model/model.h"
 #include "registry/registry.h"
+#include "registry/signatures.h"
 #include "serve/decode.h"
 #include "serve/encode.h"
 #include "serve/meters.h"
@@ -58,6 +59,8 @@ typedef struct catalog catalog;
 // n_slots: threads that count predictions, see meters.h. Borrows the runtime until catalog_free(). Loads nothing yet.
 MUST_CHECK int catalog_new(catalog **out, const char *data_dir, size_t n_slots, runtime *rt, err *e);
 void catalog_free(catalog *c); // NULL is fine
+// From now on only versions that one of these keys has signed are loaded. Borrows them until catalog_free().
+void catalog_trust(catalog *c, const trusted_keys *keys);
 
 // Looks whether the registry changed and, if so, loads what is deployed. *changed: there is a new snapshot. A version
 // that cannot be loaded is logged and is no failure; a failure leaves the present snapshot as it is.

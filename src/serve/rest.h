@@ -6,6 +6,7 @@
 #include "serve/protocol.h"
 
 extern const protocol_row rest_protocol;
+extern const protocol_row rest_signatures_protocol;
 extern const protocol_row rest_registry_protocol; // versions and aliases, to look at and to change
 
 // An error as application/problem+json: the native protocol's, whichever file its routes are in.

@@ -10,7 +10,8 @@
 #include "serve/v2.h"
 
 static const protocol_row *const rows[] = {
-    &rest_protocol, &rest_registry_protocol, &v2_protocol, &kserve_protocol, &mlflow_protocol, &openai_protocol,
+    &rest_protocol,   &rest_registry_protocol, &rest_signatures_protocol, &v2_protocol,
+    &kserve_protocol, &mlflow_protocol,        &openai_protocol,
 };
 
 const protocol_row *const *protocol_rows(size_t *n)

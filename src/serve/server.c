@@ -30,6 +30,7 @@ struct server {
     common common; // its options have a host of their own
     runtime *runtime;
     catalog *catalog;
+    trusted_keys trusted;
     char *host, *data_dir, *admin_listen;
     char *socket_path; // NULL: there is no socket
     uint16_t port, admin_port;
@@ -157,6 +158,10 @@ static int fill(server *s, const server_options *o, err *e)
     fit_descriptors(&c->options);
     TRY(runtime_new(&s->runtime, &c->options.runtime, e));
     TRY(catalog_new(&s->catalog, s->data_dir, c->n_loops + c->n_workers, s->runtime, e));
+    if (o->trusted_keys) {
+        TRY(trusted_keys_load(&s->trusted, o->trusted_keys, e));
+        catalog_trust(s->catalog, &s->trusted);
+    }
     TRY(instance_of(s->data_dir, c->instance, e));
     if (o->tls_cert[0]) {
         const tls_files files = {.cert = o->tls_cert, .key = o->tls_key, .client_ca = o->tls_client_ca};
@@ -204,6 +209,7 @@ void server_free(server *s)
     observer_free(s->common.observer); // its records point to what the catalog keeps
     catalog_free(s->catalog);
     tls_free(s->common.tls);
+    trusted_keys_clear(&s->trusted);
     runtime_free(s->runtime);
     mem_free(s->common.loops);
     mem_free(s->common.meters);
