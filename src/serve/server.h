@@ -21,11 +21,7 @@ typedef struct server_options {
     const char *default_model;      // of requests that name none; NULL or "": the only one deployed
     const char *tls_cert, *tls_key; // PEM files, see serve/tls.h; "": plain HTTP
     const char *tls_client_ca;      // clients must show a certificate signed by one in it; "": they need not
-    const char *trusted_proxies; // addresses and networks whose X-Forwarded-* are believed, commas between; "": none
-    const char *trusted_keys;    // file of public keys: only what one of them has signed is served; NULL: everything
-    const char *access_log;      // file, "-" for standard output; NULL: none
-    size_t n_loops;              // event loops; 0: one a processor
-    const char *default_model;   // of requests that name none; NULL or "": the only one deployed
+    const char *trusted_keys;       // file of public keys: only what one of them has signed is served; NULL: everything
     size_t body_max, header_max, rows_max, connections_max;
     uint32_t header_ms_max, body_ms_max, write_ms_max, idle_ms_max; // absolute deadlines
     uint32_t stop_ms_max;      // how long a graceful stop waits for requests in flight
