@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "base/nearest.h"
 #include "cmd/cmd.h"
+#include "serve/jobs.h"
 #include "serve/runner.h"
 
 static void print_commands(FILE *to)
@@ -59,6 +60,7 @@ int main(int argc, char **argv)
         printf("slipway %s\n", SLIPWAY_VERSION);
         return 0;
     }
+    if (strcmp(first, "job") == 0) return job_child_main(); // what a server starts for a run: no command for people
     if (strcmp(first, RUNNER_WORD) == 0) return runner_child_main(); // the server starts it; not for people
     const command *c = command_find(first);
     if (!c) return unknown_command(first);

@@ -37,6 +37,16 @@ static bool limit(__rlimit_resource_t what, uint64_t max)
     return setrlimit(what, &(struct rlimit){wanted, wanted}) == 0;
 }
 
+// A signal of its own at the limit, before the one that ends whoever ignores it a second later.
+static bool limit_cpu(uint64_t seconds)
+{
+    struct rlimit now;
+    if (getrlimit(RLIMIT_CPU, &now) != 0) return false;
+    rlim_t soft = seconds < now.rlim_max ? (rlim_t)seconds : now.rlim_max;
+    rlim_t hard = now.rlim_max - soft > 1 ? soft + 1 : now.rlim_max;
+    return setrlimit(RLIMIT_CPU, &(struct rlimit){soft, hard}) == 0;
+}
+
 static void close_from(unsigned first)
 {
     if (close_range(first, ~0u, 0) == 0) return;
@@ -76,7 +86,7 @@ _Noreturn static void become(const child_options *o, pid_t parent, int null, int
     if (o->nice && setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + o->nice) != 0) give_up(STEP_LIMITS);
     if (o->folder && chdir(o->folder) != 0) give_up(STEP_FOLDER);
     if (!limit(RLIMIT_CORE, 0) || (o->memory_max && !limit(RLIMIT_AS, o->memory_max)) ||
-        (o->cpu_seconds_max && !limit(RLIMIT_CPU, o->cpu_seconds_max)))
+        (o->cpu_seconds_max && !limit_cpu(o->cpu_seconds_max)))
         give_up(STEP_LIMITS);
     for (int s = 1; s < NSIG; s++) signal(s, SIG_DFL); // fails for those that nobody can catch
     sigset_t none;

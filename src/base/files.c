@@ -311,6 +311,40 @@ int file_write_atomic(const char *path, str content, unsigned mode, err *e)
     return file_out_commit(&f, e);
 }
 
+int file_resume(const char *path, uint64_t at, unsigned mode, int *out, err *e)
+{
+    struct stat st;
+    int rc = 0;
+    int fd = sys_open(path, at == 0 ? O_WRONLY | O_CREAT : O_WRONLY, mode);
+    if (fd < 0) return err_set_errno(e, "%s: cannot be opened", path);
+    if (sys_fstat(fd, &st) != 0)
+        rc = err_set_errno(e, "%s: cannot be looked at", path);
+    else if ((uint64_t)st.st_size < at)
+        rc = err_set(e, ERR_CORRUPT, "%s: %lld bytes, but there were %llu", path, (long long)st.st_size,
+                     (unsigned long long)at);
+    else if (((uint64_t)st.st_size > at && ftruncate(fd, (off_t)at) != 0) || lseek(fd, (off_t)at, SEEK_SET) < 0)
+        rc = err_set_errno(e, "%s: cannot be gone on with", path);
+    if (rc < 0)
+        sys_close(fd);
+    else
+        *out = fd;
+    return rc;
+}
+
+int fd_sync(int fd, err *e)
+{
+    return sys_fsync(fd) == 0 ? 0 : err_set_errno(e, "cannot be written");
+}
+
+int file_rename(const char *from, const char *to, err *e)
+{
+    char *folder = folder_of(to);
+    if (!folder) return err_set(e, ERR_MEMORY, "%s: no memory for its folder", to);
+    int rc = sys_rename(from, to) == 0 ? dir_sync(folder, e) : err_set_errno(e, "%s: cannot be replaced", to);
+    mem_free(folder);
+    return rc;
+}
+
 static int make_one(const char *path, unsigned mode, err *e)
 {
     if (sys_mkdir(path, mode) == 0) return 0;

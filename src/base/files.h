@@ -36,6 +36,13 @@ MUST_CHECK int file_out_write(file_out *f, str content, err *e);
 MUST_CHECK int file_out_commit(file_out *f, err *e); // fsync, rename, fsync of the folder; also ends it on failure
 void file_out_abort(file_out *f);                    // ends it without a trace; after commit nothing happens
 
+// Goes on with a file from byte `at`: what is behind it is cut off. Made if it is not there and `at` is 0; one that is
+// shorter is ERR_CORRUPT. *fd is the caller's: close(2).
+MUST_CHECK int file_resume(const char *path, uint64_t at, unsigned mode, int *fd, err *e);
+MUST_CHECK int fd_sync(int fd, err *e);
+// To another name in the same folder, which is synced.
+MUST_CHECK int file_rename(const char *from, const char *to, err *e);
+
 MUST_CHECK int dir_make(const char *path, unsigned mode, err *e); // with its parents; an existing one is fine
 MUST_CHECK int dir_sync(const char *path, err *e);
 bool path_exists(const char *path);

@@ -98,6 +98,8 @@ enum {
     KEY_TLS_CERT,
     KEY_TLS_KEY,
     KEY_TLS_CLIENT_CA,
+    KEY_JOBS_MAX,
+    KEY_DATASET_MAX
 };
 
 static const struct argp_option serve_options[] = {
@@ -127,6 +129,8 @@ static const struct argp_option serve_options[] = {
     {"queue-ms", KEY_QUEUE_MS, "N", 0, "Refuse requests that would wait longer for their model (default 1000)", 50},
     {"trusted-keys", KEY_TRUSTED_KEYS, "FILE", 0, "Serve only what one of these public keys has signed", 50},
     {"access-log", KEY_ACCESS_LOG, "FILE", 0, "A JSON line for each request; - is standard output", 50},
+    {"jobs-max", KEY_JOBS_MAX, "N", 0, "Runs at once that clients ask for (default 1; 0 takes none)", 50},
+    {"dataset-max", KEY_DATASET_MAX, "BYTES", 0, "Largest dataset or model that may be uploaded (default 1 GiB)", 50},
     {0},
 };
 
@@ -152,6 +156,8 @@ static error_t parse_serve(int key, char *value, struct argp_state *state)
     case KEY_RUNNER_MEMORY: settings_set(SETTING_RUNNER_MEMORY, value); return 0;
     case KEY_RUNNER_MS: settings_set(SETTING_RUNNER_MS, value); return 0;
     case KEY_QUEUE_MS: settings_set(SETTING_QUEUE_MS, value); return 0;
+    case KEY_JOBS_MAX: settings_set(SETTING_JOBS_MAX, value); return 0;
+    case KEY_DATASET_MAX: settings_set(SETTING_DATASET_MAX, value); return 0;
     default: return ARGP_ERR_UNKNOWN;
     }
 }

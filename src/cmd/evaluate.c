@@ -3,12 +3,11 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/mem.h"
+#include "automl/applied.h"
 #include "cmd/arguments.h"
 #include "cmd/cmd.h"
 #include "cmd/print.h"
 #include "cmd/source.h"
-#include "model/truth.h"
 
 typedef struct evaluate_input {
     arguments shared; // first: the children's input
@@ -45,33 +44,20 @@ static int evaluate(const void *input, pool *p, err *e)
     arena_init(&a, in->shared.training.read.memory_max);
     model *m = NULL;
     frame *f = NULL;
-    truth t = {0};
-    metrics measured = {0};
-    prediction predicted;
-    int rc = source_model(&m, in->reference, e);
-    if (rc == 0) rc = source_rows(&f, m, in->shared.training.path, &in->shared.training.read, p, e);
-    const schema_target *target = rc == 0 ? &model_schema(m)->target : NULL;
-    if (rc == 0) rc = truth_of_frame(&t, target, f, e);
-    if (rc == 0) rc = model_predict_frame(m, f, t.rows, t.n_rows, &predicted, p, &a, e);
-    if (rc == 0)
-        rc = target->task == TASK_CLASSIFICATION
-                 ? metrics_classification(&measured, t.classes, predicted.scores, t.n_rows, target->n_classes, e)
-                 : metrics_regression(&measured, t.values, predicted.scores, t.n_rows, e);
-    const char *const *classes =
-        rc == 0 && target->task == TASK_CLASSIFICATION ? (const char *const *)target->classes : NULL;
     json_t *document = NULL;
-    if (rc == 0) rc = metrics_to_json(&measured, classes, &document, e);
+    size_t n_rows = 0;
+    int rc = source_model(&m, in->reference, e);
+    if (rc == 0) rc = applied_read(&f, m, in->shared.training.path, &in->shared.training.read, p, e);
+    if (rc == 0) rc = applied_measure(&document, &n_rows, m, f, p, &a, e);
     if (rc == 0 && arguments_json()) {
         if (print_json("evaluate", json_incref(document)) != 0) rc = err_set(e, ERR_IO, "standard output");
     } else if (rc == 0) {
         char count[COUNT_TEXT_SIZE];
         if (!arguments_quiet())
-            printf("%s rows of %s\n\n", print_count((int64_t)t.n_rows, count), in->shared.training.path);
+            printf("%s rows of %s\n\n", print_count((int64_t)n_rows, count), in->shared.training.path);
         print_metrics(stdout, document);
     }
     json_decref(document);
-    metrics_clear(&measured);
-    truth_clear(&t);
     frame_free(f);
     model_drop(m);
     arena_clear(&a);

@@ -3,13 +3,11 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/decimal.h"
-#include "base/mem.h"
+#include "automl/applied.h"
 #include "cmd/arguments.h"
 #include "cmd/cmd.h"
 #include "cmd/print.h"
 #include "cmd/source.h"
-#include "data/write.h"
 
 typedef struct predict_input {
     arguments shared; // first: the children's input
@@ -50,82 +48,21 @@ static const struct argp argp = {
     .children = children,
 };
 
-static void add_float(buf *out, float value, bool first)
+// One array of objects, shaped as the server's answer.
+static void add_json(buf *out, const schema_target *target, const prediction *p)
 {
-    char text[DECIMAL_TEXT_SIZE];
-    csv_add_cell(out, (str){text, decimal_format_f32(value, text)}, first);
-}
-
-static void add_head(buf *out, const schema_target *target, const frame *kept)
-{
-    size_t n = kept ? frame_n_columns(kept) : 0;
-    for (size_t i = 0; i < n; i++) csv_add_cell(out, str_of(frame_column(kept, i)->name), i == 0);
-    csv_add_cell(out, STR("prediction"), n == 0);
-    if (target->task != TASK_CLASSIFICATION) {
-        buf_add_char(out, '\n');
-        return;
+    buf_add_text(out, "{\"predictions\":[");
+    for (size_t row = 0; row < p->n_rows; row++) {
+        buf_add_text(out, row ? ",\n" : "\n");
+        applied_object(out, target, p, row);
     }
-    for (size_t i = 0; i < target->n_classes; i++) {
-        buf name;
-        buf_init(&name, 1 << 20);
-        buf_format(&name, "probability_%s", target->classes[i]);
-        csv_add_cell(out, buf_str(&name), false);
-        if (name.failed) out->failed = name.failed;
-        buf_clear(&name);
-    }
-    buf_add_char(out, '\n');
+    buf_add_text(out, "\n]}\n");
 }
 
 static void add_csv(buf *out, const schema_target *target, const frame *kept, const prediction *p)
 {
-    add_head(out, target, kept);
-    size_t n = kept ? frame_n_columns(kept) : 0;
-    for (size_t row = 0; row < p->n_rows; row++) {
-        for (size_t i = 0; i < n; i++) {
-            char text[COLUMN_TEXT_SIZE];
-            csv_add_cell(out, column_text(frame_column(kept, i), row, text), i == 0);
-        }
-        const float *scores = p->scores + row * p->n_scores;
-        if (p->labels)
-            csv_add_cell(out, str_of(target->classes[p->labels[row]]), n == 0);
-        else
-            add_float(out, scores[0], n == 0);
-        for (size_t i = 0; p->labels && i < p->n_scores; i++) add_float(out, scores[i], false);
-        buf_add_char(out, '\n');
-    }
-}
-
-// One array of objects, shaped as the server's answer.
-static void add_json(buf *out, const schema_target *target, const prediction *p)
-{
-    char text[DECIMAL_TEXT_SIZE];
-    buf_add_text(out, "{\"predictions\":[");
-    for (size_t row = 0; row < p->n_rows; row++) {
-        const float *scores = p->scores + row * p->n_scores;
-        buf_add_text(out, row ? ",\n{" : "\n{");
-        if (!p->labels) {
-            buf_add_text(out, "\"value\":");
-            buf_add_str(out, (str){text, decimal_format_f32(scores[0], text)});
-        } else {
-            const char *label = target->classes[p->labels[row]];
-            bool bare = target->type == COLUMN_INTEGER || target->type == COLUMN_BOOLEAN;
-            buf_add_text(out, "\"label\":");
-            if (bare)
-                buf_add_text(out, label);
-            else
-                json_quote(out, str_of(label));
-            buf_add_text(out, ",\"probabilities\":{");
-            for (size_t i = 0; i < p->n_scores; i++) {
-                if (i) buf_add_char(out, ',');
-                json_quote(out, str_of(target->classes[i]));
-                buf_add_char(out, ':');
-                buf_add_str(out, (str){text, decimal_format_f32(scores[i], text)});
-            }
-            buf_add_char(out, '}');
-        }
-        buf_add_char(out, '}');
-    }
-    buf_add_text(out, "\n]}\n");
+    applied_head(out, APPLIED_CSV, target, kept);
+    applied_rows(out, APPLIED_CSV, target, kept, p, 0, p->n_rows);
 }
 
 static int predict(const void *input, pool *p, err *e)
@@ -139,7 +76,7 @@ static int predict(const void *input, pool *p, err *e)
     buf text;
     buf_init(&text, in->shared.training.read.memory_max);
     int rc = source_model(&m, in->reference, e);
-    if (rc == 0) rc = source_rows(&f, m, in->shared.training.path, &in->shared.training.read, p, e);
+    if (rc == 0) rc = applied_read(&f, m, in->shared.training.path, &in->shared.training.read, p, e);
     if (rc == 0) rc = model_predict_frame(m, f, NULL, frame_n_rows(f), &predicted, p, &a, e);
     if (rc == 0) {
         const schema_target *target = &model_schema(m)->target;

@@ -40,6 +40,13 @@ server_options serving_options(void)
     const char *access_log = settings_text(SETTING_ACCESS_LOG);
     o.access_log = strcmp(access_log, "off") == 0 ? NULL : access_log;
     o.default_model = settings_text(SETTING_DEFAULT_MODEL);
+    o.jobs_max = (size_t)settings_integer(SETTING_JOBS_MAX);
+    o.jobs_queued_max = (size_t)settings_integer(SETTING_JOBS_QUEUED);
+    o.job_memory_max = (size_t)settings_integer(SETTING_JOB_MEMORY);
+    o.job_cpu_seconds_max = (uint64_t)settings_integer(SETTING_JOB_CPU_SECONDS);
+    o.job_ms_max = (uint64_t)settings_integer(SETTING_JOB_MS);
+    o.job_threads = (size_t)settings_integer(SETTING_THREADS);
+    o.dataset_max = (uint64_t)settings_integer(SETTING_DATASET_MAX);
     return o;
 }
 

@@ -73,6 +73,16 @@ static const setting_row rows[SETTINGS_N] = {
                             "a JSON line for each request: a file, - for standard output, or off"},
     [SETTING_DEFAULT_MODEL] = {"default-model", "SLIPWAY_DEFAULT_MODEL", "", 1, 0, NULL,
                                "model of requests that name none; empty: the only one deployed"},
+    [SETTING_JOBS_MAX] = {"jobs-max", "SLIPWAY_JOBS_MAX", "1", 0, 64, NULL, "runs at once; 0 takes none"},
+    [SETTING_JOBS_QUEUED] = {"jobs-queued", "SLIPWAY_JOBS_QUEUED", "100", 1, 100000, NULL, "runs that may wait"},
+    [SETTING_JOB_MEMORY] = {"job-memory", "SLIPWAY_JOB_MEMORY", "4294967296", 1 << 20, (int64_t)1 << 46, NULL,
+                            "bytes of memory of a run"},
+    [SETTING_JOB_CPU_SECONDS] = {"job-cpu-seconds", "SLIPWAY_JOB_CPU_SECONDS", "14400", 0, 100000000, NULL,
+                                 "seconds of processor time of a run; 0 is no limit"},
+    [SETTING_JOB_MS] = {"job-ms", "SLIPWAY_JOB_MS", "3600000", 0, (int64_t)1 << 40, NULL,
+                        "milliseconds that a run may take; 0 is no limit"},
+    [SETTING_DATASET_MAX] = {"dataset-max", "SLIPWAY_DATASET_MAX", "1073741824", 1, (int64_t)1 << 46, NULL,
+                             "bytes of an uploaded dataset, or model"},
 };
 
 enum { LIST_SIZE = 2048 };

@@ -9,7 +9,7 @@
 #include "base/files.h"
 #include "cmd/arguments.h"
 
-enum { MODEL_FILE_MAX = 1 << 30, TYPES_MEMORY_MAX = 16 << 20 };
+enum { MODEL_FILE_MAX = 1 << 30 };
 
 // "NAME", "NAME@3" and "TENANT/NAME" are models, unless there is a file of that name.
 static bool looks_like_file(const char *reference)
@@ -47,17 +47,6 @@ int source_model(model **out, const char *reference, err *e)
     TRY(source_package(&p, reference, e));
     int rc = model_open(out, p, e);
     return rc < 0 ? err_prefix(e, rc, "%s", reference) : 0;
-}
-
-int source_rows(frame **out, const model *m, const char *path, const read_options *o, pool *p, err *e)
-{
-    arena a;
-    arena_init(&a, TYPES_MEMORY_MAX);
-    read_options typed = *o;
-    int rc = o->n_types ? 0 : read_types_for(model_schema(m), &typed.types, &typed.n_types, &a, e);
-    if (rc == 0) rc = read_file(out, path, &typed, p, e);
-    arena_clear(&a);
-    return rc;
 }
 
 int result_write(const char *path, str content, err *e)

@@ -4,17 +4,12 @@
 #define SLIPWAY_CMD_SOURCE_H
 
 #include "base/err.h"
-#include "base/pool.h"
 #include "base/str.h"
-#include "data/read.h"
 #include "model/model.h"
 
 // reference: a path to an .onnx file (it has a '/' or ends in .onnx), or NAME, NAME@ALIAS, NAME@VERSION.
 MUST_CHECK int source_package(package **out, const char *reference, err *e);
 MUST_CHECK int source_model(model **out, const char *reference, err *e); // model_drop()
-
-// Reads rows for a model: columns are typed as in its training, unless the options name a type themselves.
-MUST_CHECK int source_rows(frame **out, const model *m, const char *path, const read_options *o, pool *p, err *e);
 
 // Writes a command's result: atomically to a file, or to standard output if path is NULL or "-".
 MUST_CHECK int result_write(const char *path, str content, err *e);

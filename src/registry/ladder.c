@@ -19,7 +19,25 @@
     " detail TEXT NOT NULL, hash TEXT NOT NULL CHECK(length(hash) = 64)) STRICT;"                            \
     "CREATE INDEX audit_tenant ON audit(tenant, id);"
 #define TABLES_DEPLOYMENTS ""
-#define TABLES_JOBS ""
+#define TABLES_JOBS                                                                                                   \
+    "CREATE TABLE datasets(number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, tenant TEXT NOT NULL,"                \
+    " sha256 TEXT NOT NULL CHECK(length(sha256) = 64), size INTEGER NOT NULL CHECK(size >= 0),"                       \
+    " created_ms INTEGER NOT NULL, profile TEXT NOT NULL DEFAULT '', UNIQUE(tenant, sha256)) STRICT;"                 \
+    "CREATE INDEX datasets_sum ON datasets(sha256);"                                                                  \
+    "CREATE TABLE uploads(id TEXT NOT NULL PRIMARY KEY, tenant TEXT NOT NULL, size INTEGER NOT NULL CHECK(size > 0)," \
+    " received INTEGER NOT NULL CHECK(received >= 0), sha256 TEXT NOT NULL, created_ms INTEGER NOT NULL,"             \
+    " touched_ms INTEGER NOT NULL) STRICT, WITHOUT ROWID;"                                                            \
+    "CREATE TABLE runs(number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, tenant TEXT NOT NULL,"      \
+    " kind TEXT NOT NULL, dataset TEXT NOT NULL, state TEXT NOT NULL, cancel INTEGER NOT NULL DEFAULT 0,"             \
+    " created_ms INTEGER NOT NULL, started_ms INTEGER NOT NULL DEFAULT 0, ended_ms INTEGER NOT NULL DEFAULT 0,"       \
+    " actor TEXT NOT NULL, spec TEXT NOT NULL, result TEXT NOT NULL DEFAULT '{}', code TEXT NOT NULL DEFAULT '',"     \
+    " message TEXT NOT NULL DEFAULT '') STRICT;"                                                                      \
+    "CREATE INDEX runs_open ON runs(state, number) WHERE state IN ('queued', 'running');"                             \
+    "CREATE INDEX runs_tenant ON runs(tenant, number);"                                                               \
+    "CREATE TABLE answers(tenant TEXT NOT NULL, key TEXT NOT NULL, sum TEXT NOT NULL, status INTEGER NOT NULL,"       \
+    " location TEXT NOT NULL, body TEXT NOT NULL, made_ms INTEGER NOT NULL, PRIMARY KEY(tenant, key)) STRICT,"        \
+    " WITHOUT ROWID;"                                                                                                 \
+    "CREATE INDEX answers_made ON answers(made_ms);"
 #define TABLES_SIGNATURES                                                                            \
     "CREATE TABLE signatures(digest TEXT NOT NULL CHECK(length(digest) = 64), signer TEXT NOT NULL," \
     " signature TEXT NOT NULL, signed_ms INTEGER NOT NULL, PRIMARY KEY(digest, signer)) STRICT, WITHOUT ROWID;"

@@ -143,6 +143,7 @@ typedef struct common {
     proxies trusted;
     tls *tls;                   // NULL: none
     atomic_size_t n_handshakes; // connections whose hands are not shaken yet
+    struct jobs *jobs;          // from before the first worker starts until after the last has ended
     atomic_bool stopping;
     atomic_size_t n_connections;
     size_t n_loops, n_workers;

@@ -8,6 +8,8 @@
 extern const protocol_row rest_protocol;
 extern const protocol_row rest_signatures_protocol;
 extern const protocol_row rest_registry_protocol; // versions and aliases, to look at and to change
+extern const protocol_row rest_jobs_protocol;     // runs and batch predictions
+extern const protocol_row rest_datasets_protocol; // datasets and uploads
 
 // An error as application/problem+json: the native protocol's, whichever file its routes are in.
 void rest_fail(response *r, int status, const err *e);

@@ -11,6 +11,7 @@
 #include "serve/rest.h"
 #include "serve/rest_tools.h"
 #include "serve/serving.h"
+#include "serve/spool.h"
 
 #define FILE_TYPE "application/octet-stream"
 
@@ -199,36 +200,68 @@ static int check_model(model **out, str file, response *r, err *e)
     return rc;
 }
 
-static int upload(serving *s, const request *q, response *r, err *e)
+// What is asked of an upload beside its body, in the request's arena.
+typedef struct upload_request {
+    char name[OWNED_NAME_SIZE], alias[ALIAS_MAX + 1]; // alias "": none
+} upload_request;
+
+static int store_model(registry *g, const upload_request *u, model *m, const answer_key *key, const request *q,
+                       response *r, err *e)
 {
-    subject t;
-    str text;
-    char alias[ALIAS_MAX + 1];
-    const char *fault = NULL;
-    TRY(find_subject(&t, s, q, r, e));
-    TRY(rest_query(q, "alias", &text, r, e));
-    snprintf(alias, sizeof alias, "%.*s", (int)(text.len < ALIAS_MAX ? text.len : ALIAS_MAX),
-             text.data ? text.data : "");
-    if (text.data) fault = text.len > ALIAS_MAX ? "is longer than 64 characters" : alias_fault(alias);
-    if (fault) {
-        r->at.code = "invalid_name";
-        return err_set(e, ERR_INPUT, "the alias \"%s\" %s", alias, fault);
-    }
-    model *m;
+    char location[256];
+    const package *p = model_package(m);
+    const char *alias = u->alias[0] ? u->alias : NULL, *shown = principal_name_of(u->name);
     int64_t version = 0;
     bool existed = false;
-    TRY(check_model(&m, q->body, r, e));
-    const package *p = model_package(m);
-    int rc = registry_deploy(t.registry, t.name, p, NULL, text.data ? alias : NULL, &version, &existed, e);
-    if (rc == 0)
-        rc = rest_created(q, r, existed ? 200 : 201, e, "/api/v1/models/%s/versions/%" PRId64, t.shown, version);
-    if (rc == 0)
-        rc = rest_send(r,
-                       json_pack("{s:s,s:I,s:s,s:b,s:s?}", "model", t.shown, "version", (json_int_t)version, "digest",
-                                 p->digest, "existed", existed, "alias", text.data ? alias : NULL),
-                       e);
-    model_drop(m);
+    TRY(registry_deploy(g, u->name, p, NULL, alias, &version, &existed, e));
+    snprintf(location, sizeof location, "/api/v1/models/%s/versions/%" PRId64, shown, version);
+    TRY(rest_created(q, r, existed ? 200 : 201, e, "%s", location));
+    TRY(rest_send(r,
+                  json_pack("{s:s,s:I,s:s,s:b,s:s?}", "model", shown, "version", (json_int_t)version, "digest",
+                            p->digest, "existed", existed, "alias", alias),
+                  e));
+    return rest_keep(g, key, q, r, location, e);
+}
+
+static int end_upload(spool *f, serving *s, const request *q, response *r, err *e)
+{
+    registry *g;
+    model *m;
+    str file;
+    answer_key key;
+    kept_answer kept;
+    TRY(serving_registry(s, &g, e));
+    TRY(rest_key(q, f->sum, &key, r, e));
+    int rc = registry_answer_find(g, &key, &kept, e);
+    if (rc == 0) return rest_replay(q, r, &kept, e);
+    if (rc != ERR_NOT_FOUND) return rest_key_reused(r, rc);
+    TRY(spool_map(f, &file, e));
+    rc = check_model(&m, file, r, e);
+    if (rc == 0) {
+        rc = store_model(g, f->context, m, &key, q, r, e);
+        model_drop(m);
+    }
+    file_unmap(file);
     return rc < 0 ? tell(q, r, "conflict", rc, e) : 0;
+}
+
+static int upload(serving *s, const request *q, response *r, err *e)
+{
+    str text;
+    const char *fault = NULL;
+    upload_request *u = arena_zalloc(q->memory, 1, sizeof *u);
+    if (!u) return err_set(e, ERR_MEMORY, "no memory for a request");
+    TRY(rest_model_name(q, q->parameters[0], u->name, r, e));
+    TRY(rest_query(q, "alias", &text, r, e));
+    if (text.data) {
+        snprintf(u->alias, sizeof u->alias, "%.*s", (int)(text.len < ALIAS_MAX ? text.len : ALIAS_MAX), text.data);
+        fault = text.len > ALIAS_MAX ? "is longer than 64 characters" : alias_fault(u->alias);
+    }
+    if (fault) {
+        r->at.code = "invalid_name";
+        return err_set(e, ERR_INPUT, "the alias \"%s\" %s", u->alias, fault);
+    }
+    return spool_start(s, r, s->options->dataset_max, end_upload, u, e);
 }
 
 // Aliases.
@@ -332,7 +365,7 @@ static const route routes[] = {
     {HTTP_GET, "/api/v1/models/{}/versions", "listVersions", "The versions of a model", NULL, JSON_TYPE, list_versions,
      MAY_READ, ROUTE_BLOCKS},
     {HTTP_POST, "/api/v1/models/{}/versions", "uploadVersion", "Store an ONNX file as the next version", "*/*",
-     JSON_TYPE, upload, MAY_DEPLOY, ROUTE_BLOCKS},
+     JSON_TYPE, upload, MAY_DEPLOY, ROUTE_TAKES_PIECES},
     {HTTP_GET, "/api/v1/models/{}/versions/{}", "getVersion", "Schema, options and metrics of a version", NULL,
      JSON_TYPE, get_version, MAY_READ, ROUTE_BLOCKS},
     {HTTP_DELETE, "/api/v1/models/{}/versions/{}", "deleteVersion", "Remove a version", NULL, JSON_TYPE, remove_version,
@@ -351,9 +384,59 @@ static const route routes[] = {
      JSON_TYPE, roll_back, MAY_DEPLOY, ROUTE_BLOCKS},
 };
 
+#define FORCE_QUERY API_QUERY("force", "Remove aliases that point there too", "{'type':'boolean','default':false}")
+#define ALIAS_ANSWER API_ANSWER("200", "The alias", API_JSON(API_REF("alias")))
+#define UPLOAD_ANSWERS                                                        \
+    API_ANSWER("201", "A new version", API_JSON(API_REF("uploaded_version"))) \
+    "," API_ANSWER("200", "The version that has these bytes already", API_JSON(API_REF("uploaded_version")))
+
+static const route_api api[] = {
+    {.route = "deleteModel", .more = FORCE_QUERY, .answers = API_ANSWER_EMPTY("204", "It is gone")},
+    {.route = "listVersions", .answers = API_ANSWER("200", "Oldest first", API_JSON(API_REF("version_list")))},
+    {.route = "uploadVersion",
+     .more = API_QUERY("alias", "Point this alias at it", "{'type':'string'}") "," API_HEADER(
+         "Idempotency-Key", "The same key and request give the same answer for 24 hours",
+         "{'type':'string','maxLength':255}"),
+     .body = API_MEDIA("application/octet-stream", "{}"),
+     .answers = UPLOAD_ANSWERS},
+    {.route = "getVersion", .answers = API_ANSWER("200", "The version", API_JSON(API_REF("version")))},
+    {.route = "deleteVersion", .more = FORCE_QUERY, .answers = API_ANSWER_EMPTY("204", "It is gone")},
+    {.route = "downloadVersion", .answers = API_ANSWER("200", "The file", API_MEDIA("application/octet-stream", "{}"))},
+    {.route = "listAliases",
+     .answers =
+         API_ANSWER("200", "By name",
+                    API_JSON("{'type':'object','required':['model','aliases'],'properties':{'model':{'type':'string'},"
+                             "'aliases':{'type':'object','additionalProperties':{'type':'integer'}}}}"))},
+    {.route = "getAlias", .parameters = "name alias", .answers = ALIAS_ANSWER},
+    {.route = "setAlias",
+     .parameters = "name alias",
+     .body = API_JSON("{'type':'object','additionalProperties':false,'required':['version'],"
+                      "'properties':{'version':{'type':'integer','minimum':1}}}"),
+     .answers = ALIAS_ANSWER},
+    {.route = "deleteAlias", .parameters = "name alias", .answers = API_ANSWER_EMPTY("204", "It is gone")},
+    {.route = "rollBackAlias", .parameters = "name alias", .answers = ALIAS_ANSWER},
+};
+
+static const char schemas[] =
+    "'alias':{'type':'object','required':['model','alias','version'],'properties':{'model':{'type':'string'},"
+    "'alias':{'type':'string'},'version':{'type':'integer'},'from':{'type':'integer'}}},"
+    "'uploaded_version':{'type':'object','required':['model','version','digest','existed'],'properties':{"
+    "'model':{'type':'string'},'version':{'type':'integer'},'digest':{'type':'string'},'existed':{'type':'boolean'},"
+    "'alias':{'type':['string','null']}}},"
+    "'version':{'type':'object','required':['version','digest','created','size','aliases','metrics'],'properties':{"
+    "'model':{'type':'string'},'version':{'type':'integer'},'digest':{'type':'string'},"
+    "'created':{'type':'string','format':'date-time'},'size':{'type':'integer'},"
+    "'aliases':{'type':'array','items':{'type':'string'}},'metrics':{'type':'object'},'schema':{'type':'object'},"
+    "'recipe':{'type':'string'},'options':{'type':'object'},'training':{'type':'object'}}},"
+    "'version_list':{'type':'object','required':['model','versions'],'properties':{'model':{'type':'string'},"
+    "'versions':{'type':'array','items':{'$ref':'#/components/schemas/version'}}}}";
+
 const protocol_row rest_registry_protocol = {
     .name = "rest",
     .routes = routes,
     .n_routes = sizeof routes / sizeof *routes,
     .fail = rest_fail,
+    .api = api,
+    .n_api = sizeof api / sizeof *api,
+    .schemas = schemas,
 };

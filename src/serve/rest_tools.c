@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/decimal.h"
+#include "base/hash.h"
 #include "base/nearest.h"
 #include "serve/access.h"
 #include "serve/http.h"
@@ -22,11 +23,11 @@ static int no_memory(err *e)
 
 int rest_model_name(const request *q, str name, char out[OWNED_NAME_SIZE], response *r, err *e)
 {
-    char text[MODEL_NAME_MAX + 1];
-    bool fits = name.len <= MODEL_NAME_MAX && !memchr(name.data, '\0', name.len);
+    char text[MODEL_PLAIN_MAX + 1];
+    bool fits = name.len <= MODEL_PLAIN_MAX && !memchr(name.data, '/', name.len);
     if (fits) memcpy(text, name.data, name.len);
     text[fits ? name.len : 0] = '\0';
-    const char *fault = fits ? model_name_fault(text) : "is longer than 64 characters";
+    const char *fault = fits ? model_name_fault(text) : "is longer than 64 characters, or has a '/'";
     if (fault && q->method & (HTTP_POST | HTTP_PUT)) {
         r->at.code = "invalid_name";
         return err_set(e, ERR_INPUT, "the model's name \"%s\" %s", text, fault);
@@ -154,8 +155,10 @@ int rest_body(const request *q, const char *const *known, json_t **out, response
         if (rc == ERR_FORMAT) r->at.code = "invalid_json";
         return rc;
     }
-    rc = json_is_object(j) ? rest_known(q, j, "", known, r, e)
-                           : err_set(e, wrong_shape(r), "the body is not a JSON object");
+    if (!json_is_object(j))
+        rc = err_set(e, wrong_shape(r), "the body is not a JSON object");
+    else if (known)
+        rc = rest_known(q, j, "", known, r, e);
     if (rc < 0)
         json_decref(j);
     else
@@ -186,4 +189,59 @@ int rest_created(const request *q, response *r, int status, err *e, const char *
     r->extra = line;
     r->status = status;
     return 0;
+}
+
+// Idempotency-Key.
+
+int rest_key(const request *q, const char *body_sum, answer_key *k, response *r, err *e)
+{
+    str key = request_field(q, FIELD_IDEMPOTENCY_KEY);
+    *k = (answer_key){.tenant = q->who->tenant};
+    if (key.len == 0) return 0;
+    if (key.len > ANSWER_KEY_MAX) {
+        r->at.code = "idempotency_key";
+        return err_set(e, ERR_INPUT, "an Idempotency-Key has at most %d characters", ANSWER_KEY_MAX);
+    }
+    char body[SHA256_HEX_SIZE], *sum = arena_alloc(q->memory, SHA256_HEX_SIZE, 1);
+    k->key = arena_strndup(q->memory, key.data, key.len);
+    if (!sum || !k->key) return no_memory(e);
+    if (!body_sum) sha256_hex_of(q->body.data, q->body.len, body);
+    sha256 h;
+    const int method = (int)q->method;
+    const uint64_t lengths[] = {q->path.len, q->query.len};
+    sha256_init(&h);
+    sha256_add(&h, &method, sizeof method);
+    sha256_add(&h, lengths, sizeof lengths);
+    sha256_add(&h, q->path.data, q->path.len);
+    if (q->query.len > 0) sha256_add(&h, q->query.data, q->query.len);
+    sha256_add(&h, body_sum ? body_sum : body, SHA256_HEX_SIZE - 1);
+    sha256_hex(&h, sum);
+    k->sum = sum;
+    return 0;
+}
+
+int rest_replay(const request *q, response *r, kept_answer *kept, err *e)
+{
+    int rc = 0;
+    r->status = kept->status;
+    if (kept->location[0]) rc = rest_created(q, r, kept->status, e, "%s", kept->location);
+    buf_add_text(r->body, kept->body);
+    kept_answer_clear(kept);
+    return rc;
+}
+
+int rest_key_reused(response *r, int rc)
+{
+    if (rc != ERR_CONFLICT) return rc;
+    r->status = 422;
+    r->at.code = "idempotency_key_reused";
+    return rc;
+}
+
+int rest_keep(registry *g, const answer_key *k, const request *q, const response *r, const char *location, err *e)
+{
+    if (!k->key) return 0;
+    char *body = arena_strndup(q->memory, r->body->data, r->body->len);
+    if (!body) return no_memory(e);
+    return registry_answer_keep(g, k, r->status, location, body, e);
 }

@@ -6,12 +6,12 @@
 #include <stdbool.h>
 
 #include "base/json.h"
-#include "registry/registry.h"
+#include "registry/jobs.h"
 #include "serve/protocol.h"
 
 #define JSON_TYPE "application/json"
 
-enum { OWNED_NAME_SIZE = 2 * MODEL_NAME_MAX + 2, JSON_BODY_MAX = 1 << 20 };
+enum { OWNED_NAME_SIZE = MODEL_NAME_MAX + 1, JSON_BODY_MAX = 1 << 20 };
 
 // A model as the registry calls it, from the name that the caller gave: "NAME", or "TENANT/NAME". One out of the
 // caller's scope is ERR_NOT_FOUND "unknown_model"; so is one that breaks the rules, but where something is to be made
@@ -30,8 +30,8 @@ MUST_CHECK int rest_query_boolean(const request *q, const char *name, bool *out,
 // A whole number of the path, 1 or more, or ERR_NOT_FOUND with this code.
 MUST_CHECK int rest_number(str text, const char *code, int64_t *out, response *r, err *e);
 
-// The body as one JSON object of at most JSON_BODY_MAX bytes, whose members are all among `known` (NULL-terminated):
-// ERR_FORMAT "invalid_json", ERR_INPUT "wrong_shape", "unknown_member". *out: json_decref().
+// The body as one JSON object of at most JSON_BODY_MAX bytes, whose members are all among `known` (NULL-terminated;
+// NULL: any): ERR_FORMAT "invalid_json", ERR_INPUT "wrong_shape", "unknown_member". *out: json_decref().
 MUST_CHECK int rest_body(const request *q, const char *const *known, json_t **out, response *r, err *e);
 // Whether an object has no other members than those; ERR_INPUT suggests the nearest. where: RFC 6901 of the object.
 MUST_CHECK int rest_known(const request *q, const json_t *object, const char *where, const char *const *known,
@@ -42,5 +42,16 @@ MUST_CHECK int rest_send(response *r, json_t *document, err *e);
 // Status and the header lines "Location: PATH", the path made by a format.
 MUST_CHECK int rest_created(const request *q, response *r, int status, err *e, const char *format, ...)
     __attribute__((format(printf, 5, 6)));
+
+// The Idempotency-Key of a request, with the sum of it all: method, path, query, and its body (NULL sum: q->body, else
+// the SHA-256 of a body that was taken in pieces). k->key is NULL if none was sent. ERR_INPUT "idempotency_key".
+MUST_CHECK int rest_key(const request *q, const char *body_sum, answer_key *k, response *r, err *e);
+// Gives a kept answer again, and frees it.
+MUST_CHECK int rest_replay(const request *q, response *r, kept_answer *kept, err *e);
+// What registry_answer_find() and its like say of another request under the same key.
+int rest_key_reused(response *r, int rc);
+// Keeps the answer that r holds now; location as rest_created() got it.
+MUST_CHECK int rest_keep(registry *g, const answer_key *k, const request *q, const response *r, const char *location,
+                         err *e);
 
 #endif

@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "serve/instance.h"
+#include "serve/jobs.h"
 #include "serve/loop_impl.h"
 #include "serve/notify.h"
 
@@ -61,6 +62,8 @@ const char *server_options_fault(const server_options *o)
     if (!o->header_ms_max || !o->body_ms_max || !o->write_ms_max || !o->idle_ms_max)
         return "deadlines are 1 ms or more";
     if (o->request_memory_max < 1 << 16) return "a request needs 64 KiB of memory";
+    if (o->jobs_max > JOBS_RUNNING_MAX) return "there are at most 64 runs at once";
+    if (o->job_memory_max < 1 << 20) return "a run needs 1 MiB of memory";
     if (o->buffers_max < 1 << 20) return "connections need 1 MiB of buffers";
     return NULL;
 }
@@ -75,7 +78,7 @@ static int make_loops(server *s, err *e)
         TRY(loop_new(&s->common.loops[i], &s->common, i, e));
         s->common.meters[i] = &s->common.loops[i]->meters;
         TRY(listener_open(&at, s->host, &s->port, i == 0, e));
-        s->common.loopback = at.loopback;
+        s->common.loopback = s->common.loops[i]->serving.loopback = at.loopback;
         at.encrypted = s->common.tls != NULL;
         TRY(loop_listen(s->common.loops[i], &at, e));
     }
@@ -296,6 +299,7 @@ static void *run_loop(void *l)
 
 static int start_threads(server *s, err *e)
 {
+    TRY(jobs_start(&s->common.jobs, &s->common.options, e));
     TRY(work_start(&s->common, e));
     if (pthread_create(&s->watcher, NULL, watch, s) != 0) return err_set(e, ERR_MEMORY, "a thread cannot be started");
     s->watching = true;
@@ -324,6 +328,8 @@ int server_run(server *s, err *e)
     for (size_t i = 0; i < s->n_threads; i++) pthread_join(s->threads[i], NULL);
     s->n_threads = 0;
     work_end(&s->common);
+    jobs_stop(s->common.jobs);
+    s->common.jobs = NULL;
     runtime_stop(s->runtime);
     if (s->watching) {
         pthread_mutex_lock(&s->watch_lock);

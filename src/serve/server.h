@@ -28,6 +28,13 @@ typedef struct server_options {
     size_t request_memory_max; // ceiling of a request's arena, and of its answer
     runtime_options runtime;   // how versions are run
     size_t buffers_max;        // bytes of requests and answers that are on their way, of all connections together
+    // Jobs, see docs/protocols/jobs.md.
+    size_t jobs_max, jobs_queued_max; // runs at once (0: none are taken), and waiting
+    size_t job_memory_max;            // bytes; what a run takes beside its program
+    uint64_t job_cpu_seconds_max;     // 0: no limit
+    uint64_t job_ms_max;              // 0: no limit
+    size_t job_threads;               // of a run; 0: one a processor
+    uint64_t dataset_max;             // bytes of one
 } server_options;
 
 #define SERVER_OPTIONS_DEFAULT                                 \
@@ -49,7 +56,13 @@ typedef struct server_options {
                       .stop_ms_max = 30000,                    \
                       .request_memory_max = (size_t)256 << 20, \
                       .runtime = RUNTIME_OPTIONS_DEFAULT,      \
-                      .buffers_max = (size_t)1 << 30})
+                      .buffers_max = (size_t)1 << 30,          \
+                      .jobs_max = 1,                           \
+                      .jobs_queued_max = 100,                  \
+                      .job_memory_max = (size_t)4 << 30,       \
+                      .job_cpu_seconds_max = 14400,            \
+                      .job_ms_max = 3600000,                   \
+                      .dataset_max = (uint64_t)1 << 30})
 const char *server_options_fault(const server_options *o); // NULL, or why they make no sense
 
 #define ADMIN_SOCKET "admin.sock" // in the data directory

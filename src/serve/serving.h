@@ -25,6 +25,7 @@ struct serving {
     registry **registry;  // of a worker: opened when first asked for; NULL on an event loop
     const principal *who; // of the present request
     const peer *peer;     // who is at the other end of the present request; NULL in tests
+    struct jobs *jobs;    // of a worker, see jobs.h
     bool loopback;        // bound to a loopback address: only its names are accepted as Host
 };
 

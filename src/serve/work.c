@@ -103,6 +103,7 @@ static bool run_request(serving *s, job *j)
 static void run_piece(serving *s, job *j)
 {
     err e = ERR_NONE;
+    s->who = j->request.who;
     int rc = j->piece.len > 0 ? j->sink->write(j->sink, j->piece, &e) : 0;
     if (rc == 0 && j->ends) {
         rc = j->sink->end(j->sink, s, &j->request, &j->response, &e);
@@ -150,6 +151,7 @@ static void *run(void *context)
                     .stopping = &s->stopping,
                     .instance = s->instance,
                     .registry = &opened,
+                    .jobs = s->jobs,
                     .loopback = s->loopback};
     mem_free(at);
     for (job *j; (j = next_job(s));) {

@@ -196,10 +196,75 @@ static void test_many(void **state)
     for (int i = 0; i < 50; i++) check_script("echo $((6 * 7))", 0, "42\n");
 }
 
+// Reads until the end of its output, or 20 seconds.
+static void read_all(child *c, buf *out)
+{
+    for (int i = 0; i < 2000 && child_read(c, out, 100); i++) nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+    buf_add_char(out, '\0');
+}
+
+static void test_beside(void **state)
+{
+    (void)state;
+    const char *argv[4];
+    child_options o = shell(argv, "echo one; echo two >&2; nice; exit 4");
+    o.nice = 7;
+    child *c;
+    err e = ERR_NONE;
+    buf out;
+    buf_init(&out, 1000);
+    check_ok(child_start(&c, &o, &e), &e);
+    read_all(c, &out);
+    assert_int_equal(strncmp(out.data, "one\ntwo\n", 8), 0);
+    assert_true(strtol(out.data + 8, NULL, 10) >= 7);
+    assert_int_equal(child_output(c), -1);
+    child_use use = child_collect(c);
+    assert_int_equal(use.status, 4);
+    assert_true(use.memory_max > 100000);
+    buf_clear(&out);
+}
+
+// What it started goes with it; what it said in pieces comes in order.
+static void test_killed(void **state)
+{
+    (void)state;
+    const char *argv[4];
+    child_options o =
+        shell(argv, "sleep 300 & echo $!; i=0; while [ $i -lt 2000 ]; do echo line $i; i=$((i+1)); done; sleep 300");
+    child *c;
+    err e = ERR_NONE;
+    buf out;
+    buf_init(&out, 1 << 20);
+    check_ok(child_start(&c, &o, &e), &e);
+    for (int i = 0; i < 2000 && (out.len < 10 || memcmp(out.data + out.len - 10, "line 1999\n", 10) != 0); i++) {
+        assert_true(child_read(c, &out, 7000));
+        nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+    }
+    assert_false(child_ended(c));
+    assert_true(child_memory(c) > 100000);
+    pid_t grandchild = (pid_t)strtol(out.data, NULL, 10);
+    assert_int_equal(kill(grandchild, 0), 0);
+    child_kill(c);
+    assert_int_equal(child_collect(c).status, -SIGKILL);
+    for (int i = 0; i < 500 && kill(grandchild, 0) == 0; i++) nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+    char path[64], line[64] = "";
+    snprintf(path, sizeof path, "/proc/%ld/stat", (long)grandchild);
+    FILE *f = fopen(path, "r"); // nobody may have collected it yet
+    if (f) {
+        if (fgets(line, sizeof line, f)) assert_non_null(strstr(line, ") Z "));
+        fclose(f);
+    }
+    buf_clear(&out);
+    const char *none[] = {"no-such-program-anywhere", NULL};
+    o.argv = none;
+    check_fails(child_start(&c, &o, &e), ERR_NOT_FOUND, &e);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_status),        cmocka_unit_test(test_not_started),
+        cmocka_unit_test(test_status),        cmocka_unit_test(test_beside),
+        cmocka_unit_test(test_killed),        cmocka_unit_test(test_not_started),
         cmocka_unit_test(test_surroundings),  cmocka_unit_test(test_descriptors_closed),
         cmocka_unit_test(test_signals_reset), cmocka_unit_test(test_output_limit),
         cmocka_unit_test(test_deadline),      cmocka_unit_test(test_grandchild),
