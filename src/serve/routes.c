@@ -10,9 +10,7 @@
 #include "serve/v2.h"
 
 static const protocol_row *const rows[] = {
-    &rest_protocol,   &rest_registry_protocol, &rest_signatures_protocol, &v2_protocol,
-    &kserve_protocol, &mlflow_protocol,        &openai_protocol,
-    &rest_protocol, &rest_registry_protocol, &rest_datasets_protocol, &rest_jobs_protocol,
+    &rest_protocol, &rest_registry_protocol, &rest_datasets_protocol, &rest_jobs_protocol, &rest_signatures_protocol,
     &v2_protocol,   &kserve_protocol,        &mlflow_protocol,        &openai_protocol,
 };
 
