@@ -703,30 +703,32 @@ int64_t http_decode_segment(str in, char *out)
     return (int64_t)n;
 }
 
-// Whether the parameters of a media range say q=0.
-static bool weight_is_zero(str parameters)
+// What the parameters of a media range say of its weight, in thousandths.
+static int weight_of(str parameters)
 {
     while (parameters.len > 0) {
         const char *mark = memchr(parameters.data, ';', parameters.len);
         size_t len = mark ? (size_t)(mark - parameters.data) : parameters.len;
         str one = trim((str){parameters.data, len});
         if (one.len >= 3 && lower(one.data[0]) == 'q' && one.data[1] == '=') {
-            for (size_t i = 2; i < one.len; i++)
-                if (one.data[i] != '0' && one.data[i] != '.') return false;
-            return true;
+            int weight = one.data[2] == '1' ? 1000 : 0, unit = 100;
+            for (size_t i = 3; i < one.len && unit > 0 && weight < 1000; i++)
+                if (one.data[i] >= '0' && one.data[i] <= '9') weight += unit * (one.data[i] - '0'), unit /= 10;
+            return weight;
         }
         size_t past = mark ? len + 1 : len;
         parameters = (str){parameters.data + past, parameters.len - past};
     }
-    return false;
+    return 1000;
 }
 
-bool http_accepts(str accept, const char *type)
+int http_weight(str accept, const char *type, bool *named)
 {
-    if (trim(accept).len == 0) return true;
+    if (named) *named = false;
+    if (trim(accept).len == 0) return 1000;
     size_t major = strcspn(type, "/"), whole = strcspn(type, ";");
     int best = -1; // the closest range decides: 0 */*, 1 type/*, 2 type/subtype
-    bool ok = false;
+    int weight = 0;
     for (str range; next_of_list(&accept, &range);) {
         const char *mark = range.len > 0 ? memchr(range.data, ';', range.len) : NULL;
         size_t len = mark ? (size_t)(mark - range.data) : range.len;
@@ -741,11 +743,17 @@ bool http_accepts(str accept, const char *type)
         else if (name.len == whole && equal_prefix_fold(name, type))
             match = 2;
         if (match < 0 || match < best) continue;
-        bool zero = weight_is_zero(parameters);
-        ok = match > best ? !zero : ok || !zero;
+        int mine = weight_of(parameters);
+        weight = match > best || mine > weight ? mine : weight;
         best = match;
     }
-    return ok;
+    if (named) *named = best == 2;
+    return weight;
+}
+
+bool http_accepts(str accept, const char *type)
+{
+    return http_weight(accept, type, NULL) > 0;
 }
 
 bool http_type_is(str content_type, const char *type)

@@ -124,6 +124,10 @@ int64_t http_decode_segment(str in, char *out);
 // Whether an Accept header lets `type` ("application/json"; parameters are not looked at) through; an empty one does.
 bool http_accepts(str accept, const char *type);
 
+// How much it wants `type`, in thousandths: 0 not at all, 1000 without a word. named (may be NULL): whether by its own
+// name, and not by a range.
+int http_weight(str accept, const char *type, bool *named);
+
 // Whether a Content-Type is `type`, whatever its parameters; a charset other than UTF-8 is not.
 bool http_type_is(str content_type, const char *type);
 

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <string.h>
 
+#include "serve/graphql.h"
 #include "serve/kserve.h"
 #include "serve/mlflow.h"
 #include "serve/openai.h"
@@ -11,7 +12,7 @@
 
 static const protocol_row *const rows[] = {
     &rest_protocol, &rest_registry_protocol, &rest_datasets_protocol, &rest_jobs_protocol, &rest_signatures_protocol,
-    &v2_protocol,   &kserve_protocol,        &mlflow_protocol,        &openai_protocol,
+    &v2_protocol,   &kserve_protocol,        &mlflow_protocol,        &openai_protocol,    &graphql_protocol,
 };
 
 const protocol_row *const *protocol_rows(size_t *n)
