@@ -36,6 +36,13 @@ class GraphQlClients(ServiceTest):
         with open(SCHEMA, encoding="utf-8") as file:
             self.assertEqual(found["schema"].strip(), file.read().strip())
 
+    def test_verdicts_agree(self):
+        """Documents made from the served schema, sound and damaged: graphql-js must find valid what we do."""
+        found = json.loads(self.node("graphql_differ.cjs", self.url(), os.environ.get("SEED", "20261124"), "600"))
+        self.assertEqual(found["differ"], [])
+        self.assertGreater(min(found["counts"]["valid"], found["counts"]["invalid"]), 150, found["counts"])
+        self.assertLess(found["counts"]["limit"], 30, found["counts"])
+
 
 if __name__ == "__main__":
     unittest.main()
