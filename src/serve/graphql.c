@@ -150,11 +150,14 @@ static int by_post(serving *s, const request *q, response *r, err *e)
 
 #define BOTH_TYPES JSON_TYPE "," RESPONSE_TYPE
 
+// To come in at all; each field wants one of its own, see graphql_may().
+enum { COMES_IN = MAY_PREDICT | MAY_READ | MAY_MONITOR };
+
 static const route routes[] = {
-    {HTTP_POST, "/graphql", "graphql", "Execute a GraphQL document", JSON_TYPE, BOTH_TYPES, by_post, MAY_PREDICT,
+    {HTTP_POST, "/graphql", "graphql", "Execute a GraphQL document", JSON_TYPE, BOTH_TYPES, by_post, COMES_IN,
      ROUTE_BLOCKS},
     {HTTP_GET, "/graphql", "graphqlQuery", "Execute a GraphQL document that changes nothing", NULL, BOTH_TYPES, by_get,
-     MAY_PREDICT, ROUTE_BLOCKS},
+     COMES_IN, ROUTE_BLOCKS},
 };
 
 #define ANSWER API_MEDIA(JSON_TYPE, API_REF("graphql_answer")) "," API_MEDIA(RESPONSE_TYPE, API_REF("graphql_answer"))

@@ -30,7 +30,8 @@ static inline graphql_context *graphql_of(const gql_call *c)
     return c->context;
 }
 
-// Whether the caller may: ERR_DENIED "forbidden".
+// Whether the caller may do one of these: ERR_DENIED "forbidden". Through the public port of a server with an entrance
+// for administrators nobody may more than predict and read, as with the native routes.
 MUST_CHECK int graphql_may(gql_call *c, unsigned needed, err *e);
 // A response for functions that tell of a failure by it, and what it told, for the error's extensions. Returns rc.
 response graphql_response(void);

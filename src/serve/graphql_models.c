@@ -44,6 +44,7 @@ int graphql_find_model(gql_call *c, const void *object, const gql_value *const *
     graphql_context *g = graphql_of(c);
     response told = graphql_response();
     const snapshot_model *m;
+    TRY(graphql_may(c, MAY_PREDICT | MAY_READ, e));
     int rc = models_find(g->serving, g->request, arguments[0]->text, &m, &told, e);
     return rc < 0 ? graphql_fail(c, &told, rc) : answer_model(c, m, out, e);
 }
@@ -86,6 +87,7 @@ int graphql_list_models(gql_call *c, const void *object, const gql_value *const 
     (void)object;
     graphql_context *g = graphql_of(c);
     size_t first, n = 0, at = 0;
+    TRY(graphql_may(c, MAY_PREDICT | MAY_READ, e));
     TRY(read_first(c, arguments[0], MODELS_FIRST, &first, e));
     gql_result *items = gql_list_of(c, first < g->serving->models->n ? first : g->serving->models->n, out);
     if (!items) return no_memory(e);

@@ -30,8 +30,13 @@ void graphql_let_go(graphql_context *g)
 
 int graphql_may(gql_call *c, unsigned needed, err *e)
 {
-    if (graphql_of(c)->request->who->may & needed) return 0;
+    const graphql_context *g = graphql_of(c);
+    const request *q = g->request;
+    bool apart = q->peer && q->peer->entrance == ENTRANCE_PUBLIC && g->serving->options->admin_listen[0] != '\0';
+    if (apart) needed &= MAY_PREDICT | MAY_READ;
+    if (q->who->may & needed) return 0;
     c->code = "forbidden";
+    if (needed == 0) return err_set(e, ERR_DENIED, "this is asked for at the administrators' entrance");
     return err_set(e, ERR_DENIED, "this key may not do that");
 }
 

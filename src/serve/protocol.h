@@ -165,7 +165,7 @@ typedef struct route {
     const char *takes; // media types of the request's body, a comma between, "*/*" for any; NULL if it has none
     const char *gives; // media type of the answer
     route_handler *handle;
-    unsigned needs; // one permission
+    unsigned needs; // one permission, or several of which one is enough
     unsigned flags; // route_flag
 } route;
 
