@@ -19,7 +19,7 @@ has_package() {
     libcurl4-openssl-dev) pkg-config --exists libcurl 2>/dev/null ;;
     libsqlite3-dev) pkg-config --exists sqlite3 2>/dev/null ;;
     libcmocka-dev) pkg-config --exists cmocka 2>/dev/null ;;
-    clang | clang-format | curl | openssl) command -v "$1" >/dev/null ;;
+    clang | clang-format | curl | jq | openssl) command -v "$1" >/dev/null ;;
     libclang-rt-14-dev) [ -n "$(find /usr/lib/llvm-*/lib/clang -name 'libclang_rt.fuzzer-x86_64.a' 2>/dev/null)" ] ||
       [ "$(uname -m)" != x86_64 ] ;;
     python3) command -v python3 >/dev/null ;;
@@ -34,7 +34,7 @@ build_packages=(gcc libc6-dev cmake ninja-build pkg-config libjansson-dev libsod
 client_packages=(nginx-light haproxy slowhttptest testssl.sh prometheus lintian systemd dpkg-dev)
 command -v npm >/dev/null || client_packages+=(npm)
 package_packages=(dpkg-dev)
-test_packages=(libcmocka-dev clang libclang-rt-14-dev clang-format python3 python3-venv curl openssl)
+test_packages=(libcmocka-dev clang libclang-rt-14-dev clang-format python3 python3-venv curl jq openssl)
 
 # install_packages NAME...: those that are missing, by apt.
 install_packages() {

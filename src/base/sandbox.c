@@ -131,7 +131,23 @@ static const int allowed[] = {
 #endif
 };
 
-enum { ALLOWED_N = sizeof allowed / sizeof *allowed, FILTER_MAX = 64 + 2 * ALLOWED_N };
+// On files and folders.
+static const int on_files[] = {
+    SYS_openat,    SYS_lseek,      SYS_pread64,    SYS_pwrite64,   SYS_readv,     SYS_writev,  SYS_fsync,
+    SYS_fdatasync, SYS_ftruncate,  SYS_fallocate,  SYS_fcntl,      SYS_fadvise64, SYS_statx,   SYS_fstatfs,
+    SYS_statfs,    SYS_newfstatat, SYS_renameat,   SYS_renameat2,  SYS_unlinkat,  SYS_mkdirat, SYS_msync,
+    SYS_dup,       SYS_dup3,       SYS_getdents64, SYS_readlinkat, SYS_faccessat, SYS_getcwd,  SYS_sysinfo,
+#ifdef __x86_64__
+    SYS_open,      SYS_stat,       SYS_lstat,      SYS_access,     SYS_rename,    SYS_unlink,  SYS_mkdir,
+    SYS_rmdir,     SYS_readlink,
+#endif
+};
+
+enum {
+    ALLOWED_N = sizeof allowed / sizeof *allowed,
+    ON_FILES_N = sizeof on_files / sizeof *on_files,
+    FILTER_MAX = 64 + 2 * (ALLOWED_N + ON_FILES_N)
+};
 
 #define LOAD(field) \
     (struct sock_filter) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t)offsetof(struct seccomp_data, field))
@@ -148,7 +164,7 @@ static struct sock_filter field_at(unsigned argument, unsigned byte) // both mac
     return (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, at);
 }
 
-int sandbox_compute_only(err *e)
+static int restrict_calls(bool files, err *e)
 {
     struct sock_filter f[FILTER_MAX];
     unsigned short n = 0;
@@ -158,6 +174,10 @@ int sandbox_compute_only(err *e)
     f[n++] = LOAD(nr);
     for (size_t i = 0; i < ALLOWED_N; i++) {
         f[n++] = UNLESS_EQUAL(allowed[i], 1);
+        f[n++] = ANSWER(SECCOMP_RET_ALLOW);
+    }
+    for (size_t i = 0; files && i < ON_FILES_N; i++) {
+        f[n++] = UNLESS_EQUAL(on_files[i], 1);
         f[n++] = ANSWER(SECCOMP_RET_ALLOW);
     }
     // A thread is fine, a process is not; clone3() hides its flags in memory, so the C library is told to use clone().
@@ -185,4 +205,14 @@ int sandbox_compute_only(err *e)
     struct sock_fprog program = {.len = n, .filter = f};
     if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &program) == 0) return 0;
     return err_set_errno(e, "system calls cannot be restricted");
+}
+
+int sandbox_compute_only(err *e)
+{
+    return restrict_calls(false, e);
+}
+
+int sandbox_files_only(err *e)
+{
+    return restrict_calls(true, e);
 }

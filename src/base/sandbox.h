@@ -27,5 +27,7 @@ MUST_CHECK int sandbox_files(const sandbox_path *paths, size_t n, bool *confined
 // A process that computes: memory, threads, clocks, and reading and writing of the descriptors that it has. It opens
 // nothing, connects to nothing, starts nothing and signals nobody; such calls fail with EPERM (seccomp).
 MUST_CHECK int sandbox_compute_only(err *e);
+// The same for one that also works on files: calls on files and folders are let through; which, sandbox_files() says.
+MUST_CHECK int sandbox_files_only(err *e);
 
 #endif

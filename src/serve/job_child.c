@@ -12,6 +12,7 @@
 #include "automl/training.h"
 #include "base/files.h"
 #include "base/mem.h"
+#include "base/sandbox.h"
 #include "serve/jobs.h"
 
 enum { SPEC_MAX = 4 << 20, MODEL_MAX = 1 << 30, FILE_MODE = 0600, OPTIONS_MEMORY_MAX = 64 << 20, BLOCK_ROWS = 4096 };
@@ -263,6 +264,24 @@ static int limit_memory(uint64_t memory_max, err *e)
     return err_set_errno(e, "the limit of memory");
 }
 
+// From here on it reads the dataset, works in its folder, and reaches nobody.
+static int confine(const duty *t, err *e)
+{
+    const sandbox_path paths[] = {
+        {".", true},
+        {t->data, false},
+        {"/proc", false},
+        {"/sys/fs/cgroup", false}, // the last two: how much memory is left
+    };
+    TRY(sandbox_no_new_privileges(e));
+    TRY(sandbox_files(paths, sizeof paths / sizeof *paths, NULL, e));
+#ifdef __SANITIZE_ADDRESS__
+    return 0; // it looks for leaks with a process of its own
+#else
+    return sandbox_files_only(e);
+#endif
+}
+
 static int read_spec(duty *t, const char **kind, int64_t *n_threads, err *e)
 {
     buf text;
@@ -299,6 +318,7 @@ static int run(duty *t, err *e)
     buf text;
     TRY(read_spec(t, &kind, &n_threads, e));
     TRY(limit_memory((uint64_t)t->memory_max, e));
+    TRY(confine(t, e));
     TRY(pool_new(&t->workers, (size_t)n_threads, e));
     t->result = json_object();
     if (!t->result) return err_set(e, ERR_MEMORY, "no memory for a result");

@@ -299,7 +299,7 @@ class Ceilings(JobsTest):
 
 
 class Hang(JobsTest):
-    environment_more = {"SLIPWAY_JOB_MS": "1500"}
+    environment_more = {"SLIPWAY_JOB_MS": "5000"}
 
     def test_a_run_that_hangs_is_ended(self):
         path = self.create(LONG)

@@ -101,6 +101,23 @@ static int opens_what_it_may(void)
     return unlink(made) == 0 ? 0 : 8;
 }
 
+static int works_on_files(void)
+{
+    char made[512], other[512];
+    snprintf(made, sizeof made, "%s/made", folder);
+    snprintf(other, sizeof other, "%s/other", folder);
+    if (sandbox_no_new_privileges(NULL) < 0 || sandbox_files_only(NULL) < 0) return 1;
+    int fd = open(made, O_CREAT | O_RDWR, 0600);
+    if (fd < 0 || write(fd, "x", 1) != 1 || fsync(fd) != 0 || lseek(fd, 0, SEEK_SET) != 0) return 2;
+    close(fd);
+    if (rename(made, other) != 0 || unlink(other) != 0) return 3;
+    if (socket(AF_INET, SOCK_STREAM, 0) >= 0 || errno != EPERM) return 4;
+    if (fork() >= 0) return 5;
+    char *arguments[] = {(char[]){"/bin/true"}, NULL};
+    execv(arguments[0], arguments);
+    return errno == EPERM ? 0 : 6;
+}
+
 static void a_confined_process_computes(void **state)
 {
     (void)state;
@@ -118,6 +135,7 @@ static void files_are_confined(void **state)
     (void)state;
     folder = check_folder();
     in_child(opens_what_it_may);
+    in_child(works_on_files);
     check_folder_free(folder);
 }
 
