@@ -4,14 +4,19 @@
 #define SLIPWAY_SERVE_GRAPHQL_IMPL_H
 
 #include "base/json.h"
+#include "registry/datasets.h"
 #include "serve/graphql.h"
 #include "serve/serving.h"
 
-// A record of the registry, or a package, that the answer looks into.
+// What of the registry the answer looks into: one of these; the others are zeroed.
 typedef struct graphql_held {
     struct graphql_held *next;
     registry_model record;
     package *package;
+    run_record run;
+    run_list runs;
+    dataset_record dataset;
+    dataset_list datasets;
 } graphql_held;
 
 // gql_call.context. One request, on a worker.
@@ -82,6 +87,7 @@ extern const gql_type graphql_column, graphql_number_column, graphql_category_co
 extern const gql_type graphql_date_column, graphql_text_column, graphql_column_type, graphql_target, graphql_task;
 extern const gql_type graphql_predictions, graphql_prediction, graphql_class_probability; // graphql_predict.c
 extern const gql_type graphql_alias_change;                                               // graphql_changes.c
+extern const gql_type graphql_run, graphql_run_state, graphql_run_fault, graphql_dataset; // graphql_jobs.c
 extern const gql_type graphql_server, graphql_health, graphql_readiness, graphql_metrics, graphql_route_metrics;
 
 // Fields of the roots.
@@ -89,6 +95,8 @@ gql_resolver graphql_find_model, graphql_list_models, graphql_list_deployments; 
 gql_resolver graphql_predict;                                                   // graphql_predict.c
 gql_resolver graphql_set_alias, graphql_roll_back, graphql_remove_alias;        // graphql_changes.c
 gql_resolver graphql_remove_version, graphql_remove_model;
+gql_resolver graphql_find_run, graphql_list_runs, graphql_cancel_run; // graphql_jobs.c
+gql_resolver graphql_find_dataset, graphql_list_datasets;
 gql_resolver graphql_the_server, graphql_the_health, graphql_the_metrics; // graphql_server.c
 
 // The columns and the target of a schema that lives until the answer is written.

@@ -66,7 +66,22 @@ static const gql_input predict_arguments[] = {
      .about = "Objects: {age: 22, sex: \"male\"}. What columns a model wants is in Model.inputs; names that cannot be "
               "written here can be in a variable."},
 };
-enum { PREDICT_COST = 2000, CHANGE_COST = 1000 };
+#define PAGE                                                                                  \
+    {.name = "first", .type = &gql_int, .standard = "50", .about = "How many, at most 500."}, \
+    {                                                                                         \
+        .name = "before", .type = &graphql_long, .about = "Only those with a lower number."   \
+    }
+static const gql_input id_arguments[] = {{.name = "id", .type = &gql_id, .wraps = GQL_REQUIRED}};
+static const gql_input runs_arguments[] = {
+    PAGE,
+    {.name = "batches",
+     .type = &gql_boolean,
+     .wraps = GQL_REQUIRED,
+     .standard = "false",
+     .about = "Batch predictions, and not the other runs."},
+};
+static const gql_input datasets_arguments[] = {PAGE};
+enum { PREDICT_COST = 2000, CHANGE_COST = 1000, RECORD_COST = 10 };
 
 static const gql_field query_fields[] = {
     {.name = "model",
@@ -91,6 +106,31 @@ static const gql_field query_fields[] = {
      .about = "Predict rows.",
      GQL_ARGUMENTS(predict_arguments),
      .cost = PREDICT_COST},
+    {.name = "run",
+     .type = &graphql_run,
+     .resolve = graphql_find_run,
+     .about = "A run by its id. Wants the permission to read, as the next three do.",
+     GQL_ARGUMENTS(id_arguments),
+     .cost = RECORD_COST},
+    {.name = "runs",
+     .type = &graphql_run,
+     .wraps = GQL_REQUIRED_LIST,
+     .resolve = graphql_list_runs,
+     .about = "The newest first.",
+     GQL_ARGUMENTS(runs_arguments),
+     .cost = RECORD_COST},
+    {.name = "dataset",
+     .type = &graphql_dataset,
+     .resolve = graphql_find_dataset,
+     GQL_ARGUMENTS(id_arguments),
+     .cost = RECORD_COST},
+    {.name = "datasets",
+     .type = &graphql_dataset,
+     .wraps = GQL_REQUIRED_LIST,
+     .resolve = graphql_list_datasets,
+     .about = "The newest first.",
+     GQL_ARGUMENTS(datasets_arguments),
+     .cost = RECORD_COST},
     {.name = "health", .type = &graphql_health, .wraps = GQL_REQUIRED, .resolve = graphql_the_health},
     {.name = "server", .type = &graphql_server, .wraps = GQL_REQUIRED, .resolve = graphql_the_server},
     {.name = "metrics",
@@ -137,12 +177,19 @@ static const gql_field mutation_fields[] = {
      .about = "Remove a model with all its versions.",
      GQL_ARGUMENTS(remove_model_arguments),
      .cost = CHANGE_COST},
+    {.name = "cancelRun",
+     .type = &graphql_run,
+     .resolve = graphql_cancel_run,
+     .about = "Cancel a run, or a batch prediction. Wants the permission to train.",
+     GQL_ARGUMENTS(id_arguments),
+     .cost = CHANGE_COST},
 };
 
 static const gql_type query = {.kind = GQL_KIND_OBJECT, .name = "Query", GQL_FIELDS(query_fields)};
 static const gql_type mutation = {.kind = GQL_KIND_OBJECT,
                                   .name = "Mutation",
-                                  .about = "Changes, one after another. All want the permission to deploy.",
+                                  .about =
+                                      "Changes, one after another. They want the permission to deploy, but for runs.",
                                   GQL_FIELDS(mutation_fields)};
 
 static const gql_type *const types[] = {
@@ -165,6 +212,10 @@ static const gql_type *const types[] = {
     &graphql_predictions,
     &graphql_prediction,
     &graphql_class_probability,
+    &graphql_run,
+    &graphql_run_state,
+    &graphql_run_fault,
+    &graphql_dataset,
     &graphql_alias_change,
     &graphql_server,
     &graphql_health,

@@ -24,6 +24,10 @@ void graphql_let_go(graphql_context *g)
     for (graphql_held *h = g->held; h; h = h->next) {
         registry_model_clear(&h->record);
         package_free(h->package);
+        run_record_clear(&h->run);
+        run_list_clear(&h->runs);
+        dataset_record_clear(&h->dataset);
+        dataset_list_clear(&h->datasets);
     }
     g->held = NULL;
 }

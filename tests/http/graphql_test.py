@@ -121,6 +121,35 @@ class GraphQl(ServiceTest):
         self.assertEqual(self.data("mutation {deleteModel(model: \"life\", force: true)}"), {"deleteModel": True})
         self.wait_until(lambda: "life" not in [m["name"] for m in self.data("{models {name}}")["models"]])
 
+    def test_runs_and_datasets(self):
+        table = b"x,z,y\n" + b"".join(b"%d,%d,%d\n" % (i % 13, i % 5, i * i % 7) for i in range(90))
+        dataset = self.server.ask(post(table, "/api/v1/datasets")).json()["id"]
+        asked = {"kind": "train", "dataset": dataset, "target": "y", "settings": {"n_trees": 3}}
+        run = self.server.ask(post(json.dumps(asked).encode(), "/api/v1/runs")).json()["id"]
+        query = "query ($id: ID!) {run(id: $id) {id kind state dataset created started ended asked result fault {code message}}}"
+        self.wait_until(lambda: self.data(query, {"id": run})["run"]["ended"], 60)
+        self.assertEqual(self.data(query, {"id": run})["run"]["state"], "SUCCEEDED", self.data(query, {"id": run}))
+        ours, native = self.data(query, {"id": run})["run"], self.server.ask(get("/api/v1/runs/" + run)).json()
+        for key in ("id", "kind", "dataset", "created", "started", "ended", "asked", "result"):
+            self.assertEqual(ours[key], native[key], key)
+        self.assertIsNone(ours["fault"])
+        listed = self.data("{runs(first: 1) {id number} batches: runs(batches: true) {id}}")
+        self.assertEqual(listed, {"runs": [{"id": run, "number": native["number"]}], "batches": []})
+        older = self.data("query ($n: Long) {runs(before: $n) {id number}}", {"n": native["number"]})["runs"]
+        self.assertTrue(all(r["number"] < native["number"] for r in older), older)
+        found = self.data("query ($id: ID!) {dataset(id: $id) {id sha256 bytes created profile} datasets {id}}", {"id": dataset})
+        self.assertEqual((found["dataset"]["bytes"], found["datasets"]), (len(table), [{"id": dataset}]))
+        self.assertEqual(found["dataset"]["profile"], self.server.ask(get("/api/v1/datasets/" + dataset)).json()["profile"])
+        self.assertEqual(self.codes("mutation ($id: ID!) {cancelRun(id: $id) {state}}", {"id": run}), ["ended"])
+        long = {**asked, "settings": {"n_trees": 10000}, "folds": 20}
+        long = self.server.ask(post(json.dumps(long).encode(), "/api/v1/runs")).json()["id"]
+        cancelled = self.data("mutation ($id: ID!) {cancelRun(id: $id) {id state}}", {"id": long})["cancelRun"]
+        self.assertIn((cancelled["id"], cancelled["state"]), [(long, s) for s in ("QUEUED", "RUNNING", "CANCELLED")])
+        self.wait_until(lambda: self.data(query, {"id": long})["run"]["state"] == "CANCELLED", 30)
+        for query, code in (("{run(id: \"no\") {id}}", "unknown_run"), ("{dataset(id: 7) {id}}", "unknown_dataset"),
+                            ("{runs(first: 501) {id}}", "out_of_range"), ("mutation {cancelRun(id: \"no\") {id}}", "unknown_run")):
+            self.assertEqual(self.codes(query), [code], query)
+
     def test_get(self):
         answer = self.by_get(query="query A($n: String!) {model(name: $n) {name}} query B {__typename}", operationName="A",
                              variables=json.dumps({"n": "titanic"}))
