@@ -1,12 +1,13 @@
-// The body of an inference request, JSON and binary, over any bytes, against a schema with every type. The first two
-// bytes say how much of the rest is JSON, as Inference-Header-Content-Length does. What is accepted lies in memory, has
-// the shape it says, and is accepted again with the same values.
-// SPDX-License-Identifier: Apache-2.0
+// The body of an inference request, JSON and binary, over any bytes, against a schema with every type, or one with a
+// tensor of several columns. The first two bytes say which, and how much of the rest is JSON, as
+// Inference-Header-Content-Length does. What is accepted lies in memory, has the shape it says, and is accepted again
+// with the same values. SPDX-License-Identifier: Apache-2.0
 #include <math.h>
 #include <stdint.h>
 #include <string.h>
 
 #include "serve/v2_decode.h"
+#include "unit/serve/schema_alike.h"
 #include "unit/serve/schema_of_all.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -48,11 +49,12 @@ static uint64_t sum_of(const v2_infer *q)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static decoder *d;
-    if (!d) must(decoder_new(&d, &schema_of_all, NULL) == 0);
+    static decoder *all, *alike;
+    if (!all) must(decoder_new(&all, &schema_of_all, NULL) == 0 && decoder_new(&alike, &schema_alike, NULL) == 0);
     if (size < 2) return 0;
+    const bool wide = data[1] & 0x80;
     const char *text = (const char *)data + 2;
-    size_t len = (size_t)data[0] | (size_t)data[1] << 8, left = size - 2;
+    size_t len = (size_t)data[0] | (size_t)(data[1] & 0x7F) << 8, left = size - 2;
     if (len > left) len = left;
     uint64_t sums[2] = {0, 0};
     int rcs[2];
@@ -62,8 +64,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         place at;
         err e = ERR_NONE;
         arena_init(&a, 1 << 20);
-        rcs[i] =
-            v2_decode(&q, d, &schema_of_all, (str){text, len}, (str){text + len, left - len}, ROWS_MAX, &at, &a, &e);
+        rcs[i] = v2_decode(&q, wide ? alike : all, wide ? &schema_alike : &schema_of_all, (str){text, len},
+                           (str){text + len, left - len}, ROWS_MAX, &at, &a, &e);
         if (rcs[i] == 0) {
             sums[i] = sum_of(&q);
         } else {

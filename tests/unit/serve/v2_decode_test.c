@@ -13,6 +13,7 @@
 
 #include "base/mem.h"
 #include "serve/v2_decode.h"
+#include "unit/serve/schema_alike.h"
 #include "unit/serve/schema_of_all.h"
 
 typedef struct fixture {
@@ -23,20 +24,6 @@ typedef struct fixture {
     err e;
     char *json, *binary; // exactly as long as the texts, so that an overrun shows
 } fixture;
-
-// Three columns that are one tensor, and one beside them.
-static char *class_names[] = {(char *)"a", (char *)"b"};
-static schema_input alike_inputs[] = {
-    {.name = (char *)"X[0]", .type = COLUMN_REAL, .tensor = (char *)"X", .slot = 0},
-    {.name = (char *)"X[1]", .type = COLUMN_REAL, .tensor = (char *)"X", .slot = 1, .missing_ok = true},
-    {.name = (char *)"X[2]", .type = COLUMN_REAL, .tensor = (char *)"X", .slot = 2},
-    {.name = (char *)"note", .type = COLUMN_TEXT, .tensor = (char *)"note", .missing_ok = true},
-};
-static const schema schema_alike = {
-    .n_inputs = 4,
-    .inputs = alike_inputs,
-    .target = {.name = (char *)"y", .task = TASK_REGRESSION, .type = COLUMN_REAL, .classes = class_names},
-};
 
 static int set_up(void **state)
 {
