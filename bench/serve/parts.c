@@ -1,6 +1,7 @@
 // What a one-row prediction costs beside the system's calls: parse, route, decode, predict, encode, each by itself and
 // warm, in nanoseconds.
-//   serve_parts MODEL.onnx REQUEST_FILE [ROUNDS]
+// With a DATA_DIR, where it makes a key, also what that key costs: remembered by its connection, and seen first.
+//   serve_parts MODEL.onnx REQUEST_FILE [ROUNDS [DATA_DIR]]
 // SPDX-License-Identifier: Apache-2.0
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,6 +29,10 @@ typedef struct subject {
     prediction prediction;
     buf out;
     str body;
+    sites sites;
+    access_table *keys;
+    access_seen seen;
+    char key[KEY_TEXT_SIZE];
 } subject;
 
 static void die(const char *what, const err *e)
@@ -49,7 +54,30 @@ static void dispatch(subject *s)
 {
     route_match m;
     response r = {.body = &s->out};
-    if (dispatch_head(&s->serving, &s->parser, s->data, &m, &r) != 0) exit(1);
+    if (dispatch_head(&s->serving, &s->parser, s->data, &s->seen, &m, &r) != 0) exit(1);
+}
+
+static void know_key(subject *s)
+{
+    const principal *who;
+    if (access_find(s->keys, &s->seen, (str){0}, str_of(s->key), &who) != ACCESS_KNOWN) exit(1);
+}
+
+static void learn_key(subject *s)
+{
+    access_forget(&s->seen);
+    know_key(s);
+}
+
+static void make_key(subject *s, const char *data_dir)
+{
+    err e = ERR_NONE;
+    registry *r;
+    const key_options o = {.label = "bench", .tenant = "", .roles = ROLE_PREDICTOR};
+    if (registry_open(&r, data_dir, NULL, &e) < 0 || registry_key_create(r, &o, s->key, NULL, &e) < 0 ||
+        access_table_new(&s->keys, r, &e) < 0)
+        die("key", &e);
+    registry_close(r);
 }
 
 static void decode(subject *s)
@@ -110,6 +138,9 @@ int main(int argc, char **argv)
     s.data = sent.data;
     s.len = sent.len;
     s.serving.loopback = true;
+    s.serving.sites = &s.sites;
+    if (sites_init(&s.sites, "127.0.0.1", true, "", "", &e) < 0) die("sites", &e);
+    if (argc > 4) make_key(&s, argv[4]);
     arena_init(&s.memory, 1 << 24);
     buf_init(&s.out, 1 << 20);
     parse(&s);
@@ -129,6 +160,12 @@ int main(int argc, char **argv)
         sum += ns;
     }
     printf("sum %.0f ns\n", sum);
+    if (s.keys)
+        printf("key remembered %.0f, first seen %.0f ns\n", time_of(&s, know_key, rounds),
+               time_of(&s, learn_key, rounds));
+    access_forget(&s.seen);
+    access_table_drop(s.keys);
+    sites_clear(&s.sites);
     buf_clear(&s.out);
     arena_clear(&s.memory);
     encoder_free(s.encoder);

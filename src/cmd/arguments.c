@@ -99,7 +99,10 @@ enum {
     KEY_TLS_KEY,
     KEY_TLS_CLIENT_CA,
     KEY_JOBS_MAX,
-    KEY_DATASET_MAX
+    KEY_DATASET_MAX,
+    KEY_PLAIN_HTTP,
+    KEY_ALLOWED_HOST,
+    KEY_CORS_ORIGIN
 };
 
 static const struct argp_option serve_options[] = {
@@ -115,6 +118,11 @@ static const struct argp_option serve_options[] = {
     {"tls-key", KEY_TLS_KEY, "FILE", 0, "Its key (PEM, without a password)", 50},
     {"tls-client-ca", KEY_TLS_CLIENT_CA, "FILE", 0,
      "Take only clients with a certificate that one of these authorities signed", 50},
+    {"plain-http", KEY_PLAIN_HTTP, 0, 0, "Serve beyond this machine without TLS, for example behind a proxy", 50},
+    {"allowed-host", KEY_ALLOWED_HOST, "NAME", 0,
+     "A name that clients call the server by, besides localhost and addresses; may be repeated", 50},
+    {"cors-origin", KEY_CORS_ORIGIN, "ORIGIN", 0,
+     "Let web pages of this origin (https://app.example.org) call the server; may be repeated", 50},
     {"loops", KEY_LOOPS, "N", 0, "Event loops (default: one a processor)", 50},
     {"default-model", KEY_DEFAULT_MODEL, "NAME", 0,
      "Model of requests that name none, as POST /invocations (default: the only one deployed)", 50},
@@ -147,6 +155,9 @@ static error_t parse_serve(int key, char *value, struct argp_state *state)
     case KEY_TLS_CERT: settings_set(SETTING_TLS_CERT, value); return 0;
     case KEY_TLS_KEY: settings_set(SETTING_TLS_KEY, value); return 0;
     case KEY_TLS_CLIENT_CA: settings_set(SETTING_TLS_CLIENT_CA, value); return 0;
+    case KEY_PLAIN_HTTP: settings_set(SETTING_PLAIN_HTTP, "yes"); return 0;
+    case KEY_ALLOWED_HOST: settings_add(SETTING_ALLOWED_HOST, value); return 0;
+    case KEY_CORS_ORIGIN: settings_add(SETTING_CORS_ORIGIN, value); return 0;
     case KEY_LOOPS: settings_set(SETTING_LOOPS, value); return 0;
     case KEY_DEFAULT_MODEL: settings_set(SETTING_DEFAULT_MODEL, value); return 0;
     case KEY_BODY_MAX: settings_set(SETTING_BODY_MAX, value); return 0;

@@ -3,10 +3,12 @@
 #include "cmd/serving.h"
 
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "cmd/print.h"
 #include "cmd/settings.h"
+#include "serve/access.h"
 
 server_options serving_options(void)
 {
@@ -19,6 +21,9 @@ server_options serving_options(void)
     o.tls_cert = settings_text(SETTING_TLS_CERT);
     o.tls_key = settings_text(SETTING_TLS_KEY);
     o.tls_client_ca = settings_text(SETTING_TLS_CLIENT_CA);
+    o.plain_http = settings_yes(SETTING_PLAIN_HTTP);
+    o.allowed_hosts = settings_text(SETTING_ALLOWED_HOST);
+    o.cors_origins = settings_text(SETTING_CORS_ORIGIN);
     o.n_loops = (size_t)settings_integer(SETTING_LOOPS);
     o.body_max = (size_t)settings_integer(SETTING_BODY_MAX);
     o.rows_max = (size_t)settings_integer(SETTING_ROWS_MAX);
@@ -89,6 +94,8 @@ int serving_run(const server_options *o, void (*ready)(void *context, uint16_t p
     bool stopped_before = stop_signalled();
     stop_signals_catch(stop_running);
     catch_reload(o);
+    if (server_made_key(s))
+        fprintf(stderr, "slipway: the first key, for the role admin, is in %s/" ADMIN_KEY_FILE "\n", o->data_dir);
     ready(context, server_port(s));
     if (stopped_before) server_stop(s);
     rc = server_run(s, e);

@@ -26,11 +26,18 @@ static const char *const log_levels[] = {"debug", "info", "warn", "error", NULL}
 static const char *const cpu_levels[] = {"auto", "plain", "avx2", "avx512", NULL};
 
 static const char *const isolations[] = {"auto", "always", "never", NULL};
+static const char *const yes_or_no[] = {"yes", "no", NULL};
 
 static const setting_row rows[SETTINGS_N] = {
     [SETTING_DATA_DIR] = {"data-dir", "SLIPWAY_DATA_DIR", NULL, 1, 0, NULL, "folder of the registry"},
     [SETTING_HOST] = {"host", "SLIPWAY_HOST", "127.0.0.1", 1, 0, NULL, "address to serve on"},
     [SETTING_PORT] = {"port", "SLIPWAY_PORT", "8080", 0, 65535, NULL, "port to serve on; 0 is any free one"},
+    [SETTING_PLAIN_HTTP] = {"plain-http", "SLIPWAY_PLAIN_HTTP", "no", 1, 0, yes_or_no,
+                            "whether to serve beyond this machine without TLS: yes or no"},
+    [SETTING_ALLOWED_HOST] = {"allowed-host", "SLIPWAY_ALLOWED_HOST", "", 1, 0, NULL,
+                              "names of the server in a Host header, a comma between"},
+    [SETTING_CORS_ORIGIN] = {"cors-origin", "SLIPWAY_CORS_ORIGIN", "", 1, 0, NULL,
+                             "origins whose pages may call, a comma between"},
     [SETTING_LOOPS] = {"loops", "SLIPWAY_LOOPS", "0", 0, 256, NULL, "event loops; 0 is one a processor"},
     [SETTING_THREADS] = {"threads", "SLIPWAY_THREADS", "0", 0, 256, NULL, "threads of training; 0 is one a processor"},
     [SETTING_LOG] = {"log", "SLIPWAY_LOG", "text", 1, 0, log_forms, "form of the log: text or json"},
@@ -131,6 +138,11 @@ void settings_add(setting s, const char *value)
     int n = snprintf(list + len, LIST_SIZE - len, len ? ",%s" : "%s", value);
     if (n < 0 || (size_t)n >= LIST_SIZE - len) state.too_long[s] = true;
     state.options[s] = list;
+}
+
+bool settings_yes(setting s)
+{
+    return strcmp(state.values[s], "yes") == 0;
 }
 
 void settings_file(const char *path)

@@ -3,6 +3,7 @@
 #ifndef SLIPWAY_CMD_SETTINGS_H
 #define SLIPWAY_CMD_SETTINGS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -12,6 +13,9 @@ typedef enum setting {
     SETTING_DATA_DIR,
     SETTING_HOST,
     SETTING_PORT,
+    SETTING_PLAIN_HTTP,
+    SETTING_ALLOWED_HOST,
+    SETTING_CORS_ORIGIN,
     SETTING_LOOPS,
     SETTING_THREADS,
     SETTING_LOG,
@@ -57,6 +61,7 @@ const char *setting_source_name(setting_source s);
 void settings_set(setting s, const char *value); // from an option; borrows the text for good
 // One more of a list: from an option that may be repeated. Copies the text.
 void settings_add(setting s, const char *value);
+bool settings_yes(setting s);         // of a setting that is yes or no
 void settings_file(const char *path); // --config; borrows the path for good
 MUST_CHECK int settings_load(err *e); // resolves and checks all of them; once, after parsing
 const char *settings_text(setting s); // the winning value

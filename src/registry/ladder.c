@@ -11,7 +11,12 @@
 #include "base/mem.h"
 
 // Version 2: what a service keeps beside its models.
-#define TABLES_KEYS ""
+#define TABLES_KEYS                                                                                                \
+    "CREATE TABLE keys(id TEXT PRIMARY KEY CHECK(length(id) = 12), tenant TEXT NOT NULL, label TEXT NOT NULL,"     \
+    " roles INTEGER NOT NULL CHECK(roles > 0), models TEXT NOT NULL, hash TEXT NOT NULL CHECK(length(hash) = 64)," \
+    " hash_before TEXT NOT NULL, before_until_ms INTEGER NOT NULL, created_ms INTEGER NOT NULL,"                   \
+    " expires_ms INTEGER NOT NULL, rotated_ms INTEGER NOT NULL, revoked_ms INTEGER NOT NULL,"                      \
+    " used_ms INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
 #define TABLES_USAGE ""
 #define TABLES_AUDIT                                                                                         \
     "CREATE TABLE audit(id INTEGER PRIMARY KEY CHECK(id >= 1), at_ms INTEGER NOT NULL, actor TEXT NOT NULL," \

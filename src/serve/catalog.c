@@ -116,6 +116,7 @@ static void snapshot_free(snapshot *s)
         text_clear(&s->models[i].row);
         text_clear(&s->models[i].card);
     }
+    access_table_drop(s->access);
     mem_free(s->models);
     mem_free(s);
 }
@@ -319,6 +320,7 @@ static int snapshot_new(snapshot **out, catalog *c, const registry_list *l, err 
     atomic_init(&s->n_owners, 1);
     s->models = mem_zalloc(l->n, sizeof *s->models);
     int rc = s->models ? fill(c, s, l, e) : err_set(e, ERR_MEMORY, "no memory for %zu models", l->n);
+    if (rc == 0) rc = access_table_new(&s->access, c->registry, e);
     s->meters = c->meters;
     s->openapi = c->openapi;
     if (rc < 0) {

@@ -9,6 +9,7 @@
 #include "model/model.h"
 #include "registry/registry.h"
 #include "registry/signatures.h"
+#include "serve/access.h"
 #include "serve/decode.h"
 #include "serve/encode.h"
 #include "serve/meters.h"
@@ -45,6 +46,7 @@ typedef struct snapshot { // immutable and counted, so any thread
     size_t n;
     snapshot_model *models; // by name, in the order of bytes
     size_t n_serving, n_faults;
+    access_table *access;      // the keys
     const model_meter *meters; // of every model seen so far: a list that lives as long as the catalog
     const openapi *openapi;    // borrowed until the catalog is freed
 } snapshot;

@@ -23,6 +23,7 @@ void connection_free_memory(connection *c)
 {
     loop_give_buffer(c->home, &c->in);
     loop_give_buffer(c->home, &c->out);
+    access_forget(&c->seen);
 }
 
 // Deadlines.
@@ -165,7 +166,7 @@ static void fill_request(connection *c, const char *data, request *q, arena *mem
                    .body = {data + p->body_at, p->body_len},
                    .head = p,
                    .data = data,
-                   .who = &local_principal,
+                   .who = c->match.who,
                    .peer = &c->peer,
                    .deadline_ns = c->deadline_ns,
                    .memory = memory};
@@ -199,6 +200,7 @@ static bool start_job(connection *c, const char *data)
     j->home = l;
     j->connection = c;
     j->models = snapshot_hold(l->models);
+    if (c->seen.table) j->access = access_table_hold(c->seen.table);
     j->gzip = !c->in_pieces && is_gzip(c, data);
     j->start_ns = l->now_ns;
     atomic_store_explicit(&j->gone, false, memory_order_relaxed);
@@ -310,7 +312,7 @@ static bool take_head(connection *c, char *data, size_t len)
     response r = {.status = 200, .body = &l->body, .at = {.row = -1}};
     if (c->trusted) look_behind_proxy(c, data);
     l->serving.peer = &c->peer;
-    int status = dispatch_head(&l->serving, p, data, &c->match, &r);
+    int status = dispatch_head(&l->serving, p, data, &c->seen, &c->match, &r);
     c->deadline_ns = 0;
     if (status == 0 && p->fields[FIELD_TIMEOUT].len > 0) status = take_deadline(c, data, &r);
     if (status != 0) {

@@ -43,21 +43,6 @@ static const char *allow_header(unsigned methods)
     return "Allow: GET, HEAD, POST, PUT, DELETE, OPTIONS\r\n";
 }
 
-// A page of the web that points its own name at 127.0.0.1 must not reach a server meant for this machine's users.
-static bool host_is_ours(str host)
-{
-    str name = http_host_name(host);
-    if (name.len == 9) {
-        char folded[9];
-        for (size_t i = 0; i < 9; i++) folded[i] = (char)(name.data[i] | 0x20);
-        if (memcmp(folded, "localhost", 9) == 0) return true;
-    }
-    if (str_equal(name, STR("[::1]"))) return true;
-    for (size_t i = 0; i < name.len; i++)
-        if (name.data[i] != '.' && (name.data[i] < '0' || name.data[i] > '9')) return false;
-    return name.len > 4 && memcmp(name.data, "127.", 4) == 0;
-}
-
 // Whether one of the types in a route's list passes `test`; the usual list has one.
 static bool any_type(const char *list, str said, bool (*test)(str said, const char *type))
 {
@@ -103,7 +88,73 @@ static bool is_open_here(const serving *s, const route *r)
     return !apart || r->needs & public;
 }
 
-int dispatch_head(const serving *s, const http_parser *p, const char *data, route_match *m, response *r)
+// Browsers let any page send requests to any server, this one included: what comes from a page of another origin is
+// refused, unless that origin is allowed.
+static int check_origin(const serving *s, const http_parser *p, const char *data, route_match *m, response *r)
+{
+    str origin = http_str(data, p->fields[FIELD_ORIGIN]);
+    str site = http_str(data, p->fields[FIELD_SEC_FETCH_SITE]);
+    if (origin.len == 0 && site.len == 0) return 0;
+    if (origin.len > 0) m->cors = sites_find_origin(s->sites, origin);
+    if (m->cors || (m->route && m->route->needs & FOR_ANYONE)) return 0;
+    bool foreign = origin.len > 0 && !sites_same_origin(origin, http_str(data, p->fields[FIELD_HOST]));
+    if (foreign || str_equal(site, STR("cross-site")))
+        return fail(m, r, 403, "origin", "Pages of other origins may not call this server; --cors-origin allows one");
+    return 0;
+}
+
+// The browser asks before it sends what a page wants to send. No key comes with that.
+static int answer_preflight(response *r)
+{
+    r->extra =
+        "Access-Control-Allow-Methods: GET, HEAD, POST, PUT, DELETE\r\n"
+        "Access-Control-Allow-Headers: Authorization, Content-Type, X-API-Key, Idempotency-Key, If-None-Match\r\n"
+        "Access-Control-Max-Age: 600\r\n";
+    return r->status = 204;
+}
+
+static const char *roles_for(unsigned needs)
+{
+    static char const *const texts[] = {"predictor", "viewer", "trainer", "deployer", "monitor", "admin"};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        if (needs & 1U << i) return texts[i];
+    return NULL;
+}
+
+// Who asks, and whether that is enough for the route. Without a route (there is none at the path, or not with this
+// method) only known callers are told so.
+static int check_access(const serving *s, const http_parser *p, const char *data, access_seen *seen, route_match *m,
+                        response *r)
+{
+    access_table *table = s->models ? s->models->access : NULL;
+    bool anyone = m->route && m->route->needs & FOR_ANYONE;
+    bool on_socket = s->peer && s->peer->entrance == ENTRANCE_SOCKET;
+    bool loopback = s->peer ? s->peer->loopback : s->loopback;
+    bool direct = p->fields[FIELD_FORWARDED_FOR].len == 0; // a proxy may speak for anybody
+    if (on_socket || (loopback && direct && access_table_is_open(table))) {
+        m->who = &local_principal;
+    } else {
+        access_answer answer = access_find(table, seen, http_str(data, p->fields[FIELD_AUTHORIZATION]),
+                                           http_str(data, p->fields[FIELD_API_KEY]), &m->who);
+        if (answer != ACCESS_KNOWN) m->who = &anonymous_principal;
+        if (answer != ACCESS_KNOWN && !anyone) {
+            bool bad = answer == ACCESS_BAD_KEY;
+            r->extra = bad ? "WWW-Authenticate: Bearer realm=\"slipway\", error=\"invalid_token\"\r\n"
+                           : "WWW-Authenticate: Bearer realm=\"slipway\"\r\n";
+            return fail(m, r, 401, bad ? "invalid_key" : "no_key",
+                        bad ? "The key is not one of this server, or not valid any more"
+                            : "This server wants a key: Authorization: Bearer slip_...");
+        }
+    }
+    if (anyone || !m->route || m->who->may & m->route->needs) return 0;
+    char why[120];
+    const char *role = roles_for(m->route->needs);
+    snprintf(why, sizeof why, role ? "This key may not do that; the role %s may" : "Nobody may do that", role);
+    return fail(m, r, 403, "forbidden", why);
+}
+
+int dispatch_head(const serving *s, const http_parser *p, const char *data, access_seen *seen, route_match *m,
+                  response *r)
 {
     str path = http_str(data, p->path);
     str host = http_str(data, p->fields[FIELD_HOST]);
@@ -111,8 +162,12 @@ int dispatch_head(const serving *s, const http_parser *p, const char *data, rout
     *m = route_find(path, p->method);
     if (m->route && !is_open_here(s, m->route)) *m = (route_match){.protocol = m->protocol, .index = route_count()};
     bool on_socket = s->peer && s->peer->entrance == ENTRANCE_SOCKET; // where no page of the web gets
-    if (s->loopback && !on_socket && host.len > 0 && !host_is_ours(host))
-        return fail(m, r, 421, "host", "This server is bound to a loopback address and takes no other Host than that");
+    if (!on_socket && host.len > 0 && !sites_have_host(s->sites, host))
+        return fail(m, r, 421, "host", "This server has no such name; --allowed-host gives it one");
+    int status = check_origin(s, p, data, m, r);
+    if (status != 0) return status;
+    if (m->cors && p->method == HTTP_OPTIONS) return answer_preflight(r);
+    if ((status = check_access(s, p, data, seen, m, r)) != 0) return status;
     if (p->asterisk) {
         r->extra = allow_header(HTTP_GET | HTTP_HEAD | HTTP_POST | HTTP_OPTIONS);
         return r->status = 204;
@@ -127,10 +182,7 @@ int dispatch_head(const serving *s, const http_parser *p, const char *data, rout
         r->extra = allow_header(m->methods);
         return fail(m, r, 405, "method", "This path does not know that method; see the Allow header");
     }
-    if (m->route->takes) {
-        int status = refuse_body(m, p, data, r);
-        if (status != 0) return status;
-    }
+    if (m->route->takes && (status = refuse_body(m, p, data, r)) != 0) return status;
     if (!any_type(m->route->gives, http_str(data, p->fields[FIELD_ACCEPT]), http_accepts))
         return fail(m, r, 406, "not_acceptable", "The Accept header excludes what this path answers");
     return 0;

@@ -53,6 +53,7 @@ int loop_new(loop **out, common *shared, size_t index, err *e)
                            .slot = index,
                            .stopping = &shared->stopping,
                            .instance = shared->instance,
+                           .sites = &shared->sites,
                            .loopback = shared->loopback};
     l->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     l->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -96,6 +97,7 @@ static void free_job(job *j)
 {
     job_close(j);
     snapshot_drop(j->models);
+    access_table_drop(j->access);
     arena_clear(&j->memory);
     buf_clear(&j->body);
     mem_free(j);
@@ -190,6 +192,8 @@ void loop_give_job(loop *l, job *j)
 {
     snapshot_drop(j->models);
     j->models = NULL;
+    access_table_drop(j->access);
+    j->access = NULL;
     j->connection = NULL;
     j->sink = NULL;
     j->stream = NULL;

@@ -72,6 +72,7 @@ typedef struct job {
     loop *home;
     connection *connection; // NULL: nobody waits for it
     snapshot *models;       // held
+    access_table *access;   // held: of request.who
     route_match match;
     request request;
     bool gzip;
@@ -112,6 +113,7 @@ struct connection {
     uint8_t protocol_minor;
     unsigned turn;
     http_parser parser;
+    access_seen seen;
     route_match match; // its parameters are made again from `parameters` when the buffer may have moved
     http_span parameters[ROUTE_PARAMETERS_MAX];
     buf in; // from in_at on: what was read and not yet answered; empty in the usual case
@@ -144,6 +146,7 @@ typedef struct common {
     tls *tls;                   // NULL: none
     atomic_size_t n_handshakes; // connections whose hands are not shaken yet
     struct jobs *jobs;          // from before the first worker starts until after the last has ended
+    sites sites;
     atomic_bool stopping;
     atomic_size_t n_connections;
     size_t n_loops, n_workers;

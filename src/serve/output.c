@@ -185,9 +185,10 @@ bool output_answer(connection *c, response *r, buf *body, bool head_only)
     const bool streams = r->stream != NULL, chunks = streams && r->stream->len == 0;
     if (streams) stream_attach(c, r);
     size_t extra = r->extra ? strlen(r->extra) : 0, type = r->content_type ? strlen(r->content_type) : 0;
+    size_t cors = c->match.cors ? strlen(c->match.cors) : 0;
     bool without_body = r->status == 204 || r->status == 304;
     c->answer_bytes = without_body || head_only ? 0 : body->len;
-    char *start = buf_reserve(&l->out, HEAD_BYTES_MAX + extra + type), *to = start;
+    char *start = buf_reserve(&l->out, HEAD_BYTES_MAX + extra + type + cors), *to = start;
     if (!start) {
         connection_close(c);
         return false;
@@ -201,6 +202,7 @@ bool output_answer(connection *c, response *r, buf *body, bool head_only)
         to = PUT(to, "\r\n");
     }
     to = put(to, r->extra ? r->extra : "", extra);
+    to = put(to, c->match.cors ? c->match.cors : "", cors);
     if (c->closing)
         to = PUT(to, "Connection: close\r\n");
     else if (c->protocol_minor == 0)
@@ -283,6 +285,7 @@ bool output_fault(connection *c, int status, const char *code, const char *why)
     if (status == 503) r.extra = "Retry-After: 1\r\n";
     dispatch_fail(protocol_rows(&n)[0], &r, status, &e);
     c->match.route = NULL;
+    c->match.cors = NULL;
     bool open = output_answer(c, &r, &l->body, false);
     output_count(c, route_count(), NULL, &r, l->now_ns);
     return open;

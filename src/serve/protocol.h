@@ -165,7 +165,7 @@ typedef struct route {
     const char *takes; // media types of the request's body, a comma between, "*/*" for any; NULL if it has none
     const char *gives; // media type of the answer
     route_handler *handle;
-    unsigned needs; // one permission, or several of which one is enough
+    unsigned needs; // permission bits: one of them is enough; 0 is denied to everybody
     unsigned flags; // route_flag
 } route;
 
@@ -232,6 +232,8 @@ typedef struct route_match {
     const route *route;                   // NULL: no such path (methods is 0), or not with this method
     size_t index;                         // of the route among all, for metrics; route_count() if there is none
     unsigned methods;                     // that this path knows, HEAD and OPTIONS included
+    const principal *who;                 // set by dispatch_head()
+    const char *cors;                     // header lines for an allowed page of another origin, or NULL; likewise
     str parameters[ROUTE_PARAMETERS_MAX]; // raw views into the path
 } route_match;
 

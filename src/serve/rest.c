@@ -225,18 +225,19 @@ static int front_page(serving *s, const request *q, response *r, err *e)
 static const route routes[] = {
     {HTTP_POST, "/api/v1/models/{}/predict", "predict", "Predict rows, or columns, with the deployed version",
      JSON_TYPE, JSON_TYPE, predict, MAY_PREDICT, 0},
-    {HTTP_GET, "/api/v1/models", "listModels", "The models of the registry", NULL, JSON_TYPE, list_models, MAY_PREDICT,
-     0},
+    {HTTP_GET, "/api/v1/models", "listModels", "The models of the registry", NULL, JSON_TYPE, list_models,
+     MAY_PREDICT | MAY_READ, 0},
     {HTTP_GET, "/api/v1/models/{}", "describeModel", "Schema, metrics, versions and aliases of a model", NULL,
-     JSON_TYPE, describe_model, MAY_PREDICT, 0},
+     JSON_TYPE, describe_model, MAY_PREDICT | MAY_READ, 0},
     {HTTP_GET, "/health/live", "live", "Whether the server answers", NULL, JSON_TYPE, live, FOR_ANYONE, 0},
     {HTTP_GET, "/health/ready", "ready", "Whether every deployed model can be served", NULL, JSON_TYPE, ready,
      FOR_ANYONE, 0},
     {HTTP_GET, "/metrics", "metrics", "Counters for Prometheus", NULL, "text/plain; version=0.0.4", metrics_text,
      MAY_MONITOR, 0},
-    {HTTP_GET, "/openapi.json", "openapi", "This description", NULL, JSON_TYPE, openapi_text, MAY_PREDICT, 0},
-    {HTTP_GET, "/", "frontPage", "The models, for people", NULL, "text/plain; charset=utf-8", front_page, MAY_PREDICT,
+    {HTTP_GET, "/openapi.json", "openapi", "This description", NULL, JSON_TYPE, openapi_text, MAY_PREDICT | MAY_READ,
      0},
+    {HTTP_GET, "/", "frontPage", "The models, for people", NULL, "text/plain; charset=utf-8", front_page,
+     MAY_PREDICT | MAY_READ, 0},
 };
 
 #define TAG_ANSWERS API_ANSWER_EMPTY("304", "What If-None-Match names has not changed")

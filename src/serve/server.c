@@ -35,6 +35,9 @@ struct server {
     char *host, *data_dir, *admin_listen;
     char *socket_path; // NULL: there is no socket
     uint16_t port, admin_port;
+    bool exposed;                 // reached from beyond this machine
+    bool readable;                // and what is said can be read on its way
+    bool made_key;                // the first one
     pthread_t threads[LOOPS_MAX]; // of the loops but the first
     size_t n_threads;
     pthread_t watcher;
@@ -80,6 +83,8 @@ static int make_loops(server *s, err *e)
         TRY(listener_open(&at, s->host, &s->port, i == 0, e));
         s->common.loopback = s->common.loops[i]->serving.loopback = at.loopback;
         at.encrypted = s->common.tls != NULL;
+        s->exposed |= !at.loopback;
+        s->readable |= !at.loopback && !at.encrypted;
         TRY(loop_listen(s->common.loops[i], &at, e));
     }
     return 0;
@@ -98,6 +103,8 @@ static int open_side_entrances(server *s, err *e)
         if (rc < 0) return err_prefix(e, rc == ERR_BUSY ? ERR_INPUT : rc, "admin-listen");
         at.entrance = ENTRANCE_ADMIN;
         at.encrypted = c->tls && !at.loopback; // what stays on this machine, as a monitor's questions, goes plain
+        s->exposed |= !at.loopback;
+        s->readable |= !at.loopback && !at.encrypted;
         TRY(loop_listen(c->loops[0], &at, e));
     }
     err why = ERR_NONE;
@@ -110,6 +117,19 @@ static int open_side_entrances(server *s, err *e)
     }
     s->socket_path = path;
     return loop_listen(c->loops[0], &at, e);
+}
+
+// What is asked of a server that others can reach: that what is said can not be read on its way, or that somebody said
+// that it may, and a key. Nothing was answered yet.
+static int check_exposure(server *s, err *e)
+{
+    const server_options *o = &s->common.options;
+    if (!s->exposed) return 0;
+    if (s->readable && !o->plain_http && o->trusted_proxies[0] == '\0')
+        return err_set(e, ERR_INPUT,
+                       "beyond this machine keys and data would be readable on their way: --plain-http says that "
+                       "this is meant, --trusted-proxy that a proxy does TLS, --tls-cert that we do");
+    return access_make_first_key(s->data_dir, &s->made_key, e);
 }
 
 // Limits of the process.
@@ -175,6 +195,8 @@ static int fill(server *s, const server_options *o, err *e)
     TRY(make_loops(s, e));
     TRY(open_side_entrances(s, e));
     c->options.port = s->port;
+    TRY(check_exposure(s, e));
+    TRY(sites_init(&c->sites, s->host, !s->exposed, o->allowed_hosts, o->cors_origins, e));
     bool changed;
     TRY(catalog_refresh(s->catalog, &changed, e));
     for (size_t i = 0; i < c->n_loops; i++) loop_publish(c->loops[i], catalog_snapshot(s->catalog));
@@ -217,6 +239,7 @@ void server_free(server *s)
     mem_free(s->common.loops);
     mem_free(s->common.meters);
     mem_free(s->common.workers);
+    sites_clear(&s->common.sites);
     mem_free(s->host);
     mem_free(s->data_dir);
     mem_free(s->admin_listen);
@@ -237,6 +260,11 @@ uint16_t server_port(const server *s)
 uint16_t server_admin_port(const server *s)
 {
     return s->admin_port;
+}
+
+bool server_made_key(const server *s)
+{
+    return s->made_key;
 }
 
 // The watch.

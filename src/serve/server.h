@@ -22,6 +22,8 @@ typedef struct server_options {
     const char *tls_cert, *tls_key; // PEM files, see serve/tls.h; "": plain HTTP
     const char *tls_client_ca;      // clients must show a certificate signed by one in it; "": they need not
     const char *trusted_keys;       // file of public keys: only what one of them has signed is served; NULL: everything
+    bool plain_http;                // beyond loopback without TLS: else refused
+    const char *allowed_hosts, *cors_origins; // lists with commas, "" for none: see sites.h
     size_t body_max, header_max, rows_max, connections_max;
     uint32_t header_ms_max, body_ms_max, write_ms_max, idle_ms_max; // absolute deadlines
     uint32_t stop_ms_max;      // how long a graceful stop waits for requests in flight
@@ -45,6 +47,8 @@ typedef struct server_options {
                       .tls_cert = "",                          \
                       .tls_key = "",                           \
                       .tls_client_ca = "",                     \
+                      .allowed_hosts = "",                     \
+                      .cors_origins = "",                      \
                       .body_max = 16 << 20,                    \
                       .header_max = 16 << 10,                  \
                       .rows_max = 100000,                      \
@@ -73,10 +77,12 @@ typedef struct server server;
 // with 503 and closed, and past a few hundred of those the others wait in the backlog.
 //
 // Binds, and loads what the registry has deployed; a broken version is logged and the rest served. ERR_BUSY if the port
-// is taken.
+// is taken. Beyond loopback: ERR_INPUT without TLS unless options say that it may be plain, and a first key is made.
 MUST_CHECK int server_new(server **out, const server_options *o, err *e);
 uint16_t server_port(const server *s);
 uint16_t server_admin_port(const server *s); // 0: there is none
+// Whether it made the first key, into DATA_DIR/admin.key: it listens beyond loopback, and there was none.
+bool server_made_key(const server *s);
 // Serves until server_stop(), then drains: no new connections, requests in flight are answered. Tells systemd, if that
 // is who started us. One thread at a time, once.
 MUST_CHECK int server_run(server *s, err *e);

@@ -6,12 +6,14 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
+#include "serve/access.h"
 #include "serve/catalog.h"
 #include "serve/http.h"
 #include "serve/meters.h"
 #include "serve/observer.h"
 #include "serve/protocol.h"
 #include "serve/server.h"
+#include "serve/sites.h"
 
 struct serving {
     const snapshot *models; // constant during a call
@@ -26,12 +28,15 @@ struct serving {
     const principal *who; // of the present request
     const peer *peer;     // who is at the other end of the present request; NULL in tests
     struct jobs *jobs;    // of a worker, see jobs.h
-    bool loopback;        // bound to a loopback address: only its names are accepted as Host
+    const sites *sites;   // names of this server, and whose pages may call it
+    bool loopback;        // bound to a loopback address
 };
 
-// What can be said when the header is there: route, method, media types, host. Returns 0 to go on, or the status of the
-// answer that *r now holds (OPTIONS is answered here too).
-int dispatch_head(const serving *s, const http_parser *p, const char *data, route_match *m, response *r);
+// What can be said when the header is there: host, origin, key, route, method, permission, media types. Returns 0 to go
+// on, or the status of the answer that *r now holds (OPTIONS is answered here too). seen: of the connection; m->who
+// lives as long as what it remembers.
+int dispatch_head(const serving *s, const http_parser *p, const char *data, access_seen *seen, route_match *m,
+                  response *r);
 
 // Whether this thread may block.
 static inline bool serving_may_block(const serving *s)

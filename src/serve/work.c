@@ -152,6 +152,7 @@ static void *run(void *context)
                     .instance = s->instance,
                     .registry = &opened,
                     .jobs = s->jobs,
+                    .sites = &s->sites,
                     .loopback = s->loopback};
     mem_free(at);
     for (job *j; (j = next_job(s));) {
