@@ -75,7 +75,7 @@ static void make_key(subject *s, const char *data_dir)
     registry *r;
     const key_options o = {.label = "bench", .tenant = "", .roles = ROLE_PREDICTOR};
     if (registry_open(&r, data_dir, NULL, &e) < 0 || registry_key_create(r, &o, s->key, NULL, &e) < 0 ||
-        access_table_new(&s->keys, r, &e) < 0)
+        access_table_new(&s->keys, r, NULL, &e) < 0)
         die("key", &e);
     registry_close(r);
 }

@@ -1,5 +1,6 @@
 // Two clocks of the system, and one way to write a moment down.
 // SPDX-License-Identifier: Apache-2.0
+#define _GNU_SOURCE // CLOCK_REALTIME_COARSE
 #include "base/clock.h"
 
 #include <inttypes.h>
@@ -22,6 +23,12 @@ uint64_t clock_monotonic_ns(void)
 int64_t clock_utc_ms(void)
 {
     struct timespec t = now(CLOCK_REALTIME);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+int64_t clock_coarse_ms(void)
+{
+    struct timespec t = now(CLOCK_REALTIME_COARSE);
     return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 

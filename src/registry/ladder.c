@@ -17,7 +17,14 @@
     " hash_before TEXT NOT NULL, before_until_ms INTEGER NOT NULL, created_ms INTEGER NOT NULL,"                   \
     " expires_ms INTEGER NOT NULL, rotated_ms INTEGER NOT NULL, revoked_ms INTEGER NOT NULL,"                      \
     " used_ms INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
-#define TABLES_USAGE ""
+#define TABLES_USAGE                                                                                                  \
+    "CREATE TABLE usage(subject TEXT NOT NULL, day INTEGER NOT NULL, requests INTEGER NOT NULL CHECK(requests >= 0)," \
+    " rows INTEGER NOT NULL CHECK(rows >= 0), tokens INTEGER NOT NULL CHECK(tokens >= 0),"                            \
+    " PRIMARY KEY(subject, day)) STRICT, WITHOUT ROWID;"                                                              \
+    "CREATE INDEX usage_day ON usage(day);"                                                                           \
+    "CREATE TABLE quotas(subject TEXT PRIMARY KEY, requests_day INTEGER NOT NULL, requests_month INTEGER NOT NULL,"   \
+    " rows_day INTEGER NOT NULL, rows_month INTEGER NOT NULL, tokens_day INTEGER NOT NULL,"                           \
+    " tokens_month INTEGER NOT NULL, per_minute INTEGER NOT NULL, burst INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
 #define TABLES_AUDIT                                                                                         \
     "CREATE TABLE audit(id INTEGER PRIMARY KEY CHECK(id >= 1), at_ms INTEGER NOT NULL, actor TEXT NOT NULL," \
     " tenant TEXT NOT NULL, action TEXT NOT NULL, object TEXT NOT NULL, result TEXT NOT NULL,"               \

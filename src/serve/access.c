@@ -97,7 +97,15 @@ static const registry_key *find_key(const access_table *t, str id, size_t *numbe
     return NULL;
 }
 
-static void fill(access_table *t)
+static int find_allowances(entry *n, quota_book *book, err *e)
+{
+    char tenant[USAGE_SUBJECT_SIZE];
+    snprintf(tenant, sizeof tenant, "tenant:%s", n->who.tenant);
+    TRY(quota_book_find(book, n->id, &n->who.of_key, e));
+    return quota_book_find(book, tenant, &n->who.of_tenant, e);
+}
+
+static int fill(access_table *t, quota_book *book, err *e)
 {
     for (size_t i = 0; i < t->keys.n; i++) {
         const registry_key *k = &t->keys.keys[i];
@@ -109,10 +117,12 @@ static void fill(access_table *t)
                              .n_models = k->n_models,
                              .models = (const char *const *)k->models};
         if (k->tenant[0]) n->who.may &= ~(unsigned)MAY_MONITOR; // what is counted is of all tenants
+        if (book) TRY(find_allowances(n, book, e));
         size_t at = first_slot(t, id_of(k));
         while (t->slots[at] != 0) at = (at + 1) & t->mask;
         t->slots[at] = (uint32_t)i + 1;
     }
+    return 0;
 }
 
 static void table_free(access_table *t)
@@ -123,7 +133,7 @@ static void table_free(access_table *t)
     mem_free(t);
 }
 
-int access_table_new(access_table **out, registry *r, err *e)
+int access_table_new(access_table **out, registry *r, quota_book *book, err *e)
 {
     access_table *t = mem_zalloc(1, sizeof *t);
     if (!t) return err_set(e, ERR_MEMORY, "no memory for keys");
@@ -135,11 +145,12 @@ int access_table_new(access_table **out, registry *r, err *e)
     t->entries = mem_zalloc(t->keys.n, sizeof *t->entries);
     t->slots = mem_zalloc(n_slots, sizeof *t->slots);
     if (rc == 0 && (!t->entries || !t->slots)) rc = err_set(e, ERR_MEMORY, "no memory for keys");
+    if (rc == 0) rc = fill(t, book, e);
+    if (rc == 0 && book) rc = quota_book_load(book, r, e);
     if (rc < 0) {
         table_free(t);
         return rc;
     }
-    fill(t);
     *out = t;
     return 0;
 }

@@ -7,6 +7,7 @@
 
 #include "registry/keys.h"
 #include "serve/protocol.h"
+#include "serve/quota.h"
 
 // Who comes by the socket in the data directory, and everybody who reaches a loopback server as long as no key was
 // made: everything in the default tenant.
@@ -23,7 +24,8 @@ unsigned access_permissions(unsigned roles); // key_role bits to permission bits
 
 // The keys of the registry at one moment. Immutable and counted, so any thread.
 typedef struct access_table access_table;
-MUST_CHECK int access_table_new(access_table **out, registry *r, err *e);
+// Principals get their allowances out of the book; without one (NULL) nothing is counted.
+MUST_CHECK int access_table_new(access_table **out, registry *r, quota_book *book, err *e);
 access_table *access_table_hold(access_table *t); // returns t
 void access_table_drop(access_table *t);          // NULL is fine
 bool access_table_is_open(const access_table *t); // no key was ever made; also of NULL

@@ -25,6 +25,7 @@ struct catalog {
     uint64_t retry_ns; // 0, or when to look again though nothing changed
     snapshot *now;
     openapi *openapi;
+    quota_book *quotas;
     model_meter *meters;
     snapshot *retired[RETIRED_MAX]; // one hold on each, so that the last drop is made here
     size_t n_retired;
@@ -320,7 +321,7 @@ static int snapshot_new(snapshot **out, catalog *c, const registry_list *l, err 
     atomic_init(&s->n_owners, 1);
     s->models = mem_zalloc(l->n, sizeof *s->models);
     int rc = s->models ? fill(c, s, l, e) : err_set(e, ERR_MEMORY, "no memory for %zu models", l->n);
-    if (rc == 0) rc = access_table_new(&s->access, c->registry, e);
+    if (rc == 0) rc = access_table_new(&s->access, c->registry, c->quotas, e);
     s->meters = c->meters;
     s->openapi = c->openapi;
     if (rc < 0) {
@@ -392,6 +393,7 @@ int catalog_new(catalog **out, const char *data_dir, size_t n_slots, runtime *rt
     c->change = -1;
     int rc = registry_open(&c->registry, data_dir, &(registry_options){0}, e);
     if (rc == 0) rc = openapi_new(&c->openapi, e);
+    if (rc == 0) rc = quota_book_new(&c->quotas, e);
     if (rc < 0) {
         catalog_free(c);
         return rc;
@@ -405,6 +407,11 @@ void catalog_trust(catalog *c, const trusted_keys *keys)
     c->trusted = keys;
 }
 
+int catalog_tend_quotas(catalog *c, bool ends, err *e)
+{
+    return ends ? quota_book_settle(c->quotas, c->registry, e) : quota_book_tend(c->quotas, c->registry, e);
+}
+
 void catalog_free(catalog *c)
 {
     if (!c) return;
@@ -412,6 +419,7 @@ void catalog_free(catalog *c)
     for (size_t i = 0; i < c->n_retired; i++) snapshot_drop(c->retired[i]);
     registry_close(c->registry);
     openapi_free(c->openapi);
+    quota_book_free(c->quotas);
     for (model_meter *m = c->meters, *next; m; m = next) {
         next = m->next;
         mem_free(m);

@@ -60,7 +60,9 @@ typedef struct catalog catalog;
 
 // n_slots: threads that count predictions, see meters.h. Borrows the runtime until catalog_free(). Loads nothing yet.
 MUST_CHECK int catalog_new(catalog **out, const char *data_dir, size_t n_slots, runtime *rt, err *e);
-void catalog_free(catalog *c); // NULL is fine
+void catalog_free(catalog *c); // NULL is fine; after all who may hold a snapshot
+// Fills leases that run low; when the server ends, gives back all of them. Often; cheap.
+MUST_CHECK int catalog_tend_quotas(catalog *c, bool ends, err *e);
 // From now on only versions that one of these keys has signed are loaded. Borrows them until catalog_free().
 void catalog_trust(catalog *c, const trusted_keys *keys);
 

@@ -2,10 +2,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "serve/inference.h"
 
+#include <inttypes.h>
 #include <semaphore.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/clock.h"
+#include "serve/quota.h"
 
 enum { MEASURED_EVERY = 256 }; // requests of a thread: two looks at the clock cost as much as a small model's row
 
@@ -37,6 +40,53 @@ int inference_begin(const serving *s, const request *q, const served *version, r
     return serving_may_block(s) ? 0 : HANDLER_WORKER;
 }
 
+// ---- what a key and a tenant may use
+
+static const char *retry_after(const request *q, int64_t seconds, bool never)
+{
+    size_t size = 80;
+    char *extra = arena_alloc(q->memory, size, 1);
+    if (extra)
+        snprintf(extra, size, "Retry-After: %" PRId64 "\r\n%s", seconds, never ? "x-should-retry: false\r\n" : "");
+    return extra;
+}
+
+// Not all at the same moment: up to a tenth later, at most a minute.
+static int64_t spread(int64_t seconds)
+{
+    int64_t most = seconds / 10 < 60 ? seconds / 10 : 60;
+    return seconds + (int64_t)(clock_monotonic_ns() / 1000 % (uint64_t)(most + 1));
+}
+
+static int refuse_use(const request *q, response *r, const quota_answer *a, err *e)
+{
+    r->status = 429;
+    r->at.code = a->verdict == QUOTA_EXHAUSTED ? "quota" : "rate";
+    r->extra = retry_after(q, spread(a->retry_s), a->verdict == QUOTA_EXHAUSTED);
+    bool of_key = strncmp(a->subject, "key:", 4) == 0;
+    if (a->verdict == QUOTA_TOO_FAST)
+        return err_set(e, ERR_BUSY, "more requests than this %s may send a minute", of_key ? "key" : "tenant");
+    return err_set(e, ERR_BUSY, "the %s of this %s for this %s are used up", usage_unit_name(a->unit),
+                   of_key ? "key" : "tenant", a->monthly ? "month" : "day");
+}
+
+// 0: taken, and to be given back if there is no answer. HANDLER_WORKER: the registry has to be asked.
+static int take_quota(serving *s, const request *q, response *r, const inference *i, int64_t now_ms, err *e)
+{
+    if (!q->who->of_key && !q->who->of_tenant) return 0;
+    registry *g = NULL;
+    int64_t n_rows = (int64_t)i->in.n_rows;
+    quota_answer a = quota_take(q->who, n_rows, NULL, now_ms, e);
+    if (a.verdict == QUOTA_ASK) {
+        if (!serving_may_block(s)) return HANDLER_WORKER;
+        TRY(serving_registry(s, &g, e));
+        a = quota_take(q->who, n_rows, g, now_ms, e);
+    }
+    if (a.verdict == QUOTA_TAKEN) return 0;
+    if (a.verdict == QUOTA_BROKEN) return e ? e->code : ERR_IO;
+    return refuse_use(q, r, &a, e);
+}
+
 // ---- through a queue
 
 typedef struct call {
@@ -44,7 +94,8 @@ typedef struct call {
     const request *request;
     response *response;
     inference *inference;
-    sem_t done; // of inference_predict(): its thread waits
+    int64_t taken_ms; // from the quota
+    sem_t done;       // of inference_predict(): its thread waits
     int rc;
     err error;
 } call;
@@ -69,7 +120,10 @@ static void finish_later(waiting *w, int rc, const err *e)
 {
     call *c = (call *)w;
     err mine = ERR_NONE;
-    if (rc < 0) blame(c->response, rc);
+    if (rc < 0) {
+        blame(c->response, rc);
+        quota_give_back(c->request->who, (int64_t)c->inference->in.n_rows, c->taken_ms);
+    }
     if (rc == 0 && (rc = c->inference->finish(c->request, c->response, c->inference, &mine)) < 0) e = &mine;
     work_finish(c->request->job, rc, e);
 }
@@ -87,7 +141,7 @@ static int enqueue(call **out, const request *q, response *r, inference *i, void
 {
     call *c = arena_alloc(q->memory, 1, sizeof *c);
     if (!c) return err_set(e, ERR_MEMORY, "no memory for a request");
-    *c = (call){.request = q, .response = r, .inference = i};
+    *c = (call){.request = q, .response = r, .inference = i, .taken_ms = clock_coarse_ms()};
     c->waiting = (waiting){.in = &i->in,
                            .out = &i->out,
                            .memory = q->memory,
@@ -151,20 +205,31 @@ static void name_who_answers(response *r, const inference *i)
 int inference_predict(serving *s, const request *q, response *r, inference *i, err *e)
 {
     if (holds_up(s, i)) return HANDLER_WORKER;
+    const int64_t now = clock_coarse_ms();
+    int rc = take_quota(s, q, r, i, now, e);
+    if (rc != 0) return rc;
     name_who_answers(r, i);
-    if (!i->version->running->queue) return predict_here(s, q, i, e);
-    return wait_for_queue(q, r, i, e);
+    rc = i->version->running->queue ? wait_for_queue(q, r, i, e) : predict_here(s, q, i, e);
+    if (rc < 0) quota_give_back(q->who, (int64_t)i->in.n_rows, now);
+    return rc;
 }
 
 int inference_run(serving *s, const request *q, response *r, inference *i, err *e)
 {
     if (holds_up(s, i)) return HANDLER_WORKER;
+    const int64_t now = clock_coarse_ms();
+    int rc = take_quota(s, q, r, i, now, e);
+    if (rc != 0) return rc;
     name_who_answers(r, i);
     if (i->version->running->queue) {
         call *c;
-        TRY(enqueue(&c, q, r, i, finish_later, e));
-        return HANDLER_AWAY; // the request may be gone by now
+        if ((rc = enqueue(&c, q, r, i, finish_later, e)) == 0) return HANDLER_AWAY; // the request may be gone by now
+    } else {
+        rc = predict_here(s, q, i, e);
     }
-    TRY(predict_here(s, q, i, e));
+    if (rc < 0) {
+        quota_give_back(q->who, (int64_t)i->in.n_rows, now);
+        return rc;
+    }
     return i->finish(q, r, i, e);
 }

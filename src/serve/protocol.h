@@ -42,6 +42,7 @@ typedef struct principal {
     unsigned may;       // permission bits
     size_t n_models;    // 0: all models of the tenant
     const char *const *models;
+    struct allowance *of_key, *of_tenant; // what they may still use, see quota.h; NULL: not counted
 } principal;
 
 // The door that a connection came in by.

@@ -11,6 +11,8 @@ extern const protocol_row rest_registry_protocol; // versions and aliases, to lo
 extern const protocol_row rest_jobs_protocol;     // runs and batch predictions
 extern const protocol_row rest_datasets_protocol; // datasets and uploads
 
+extern const protocol_row rest_access_protocol; // keys, audit, usage, quotas
+
 // An error as application/problem+json: the native protocol's, whichever file its routes are in.
 void rest_fail(response *r, int status, const err *e);
 

@@ -298,10 +298,18 @@ static void look_at_certificates(server *s)
         log_event(LOG_INFO, "certificate taken", "%s", s->common.options.tls_cert);
 }
 
+static void tend_quotas(server *s, bool ends, int *last)
+{
+    err e = ERR_NONE;
+    int rc = catalog_tend_quotas(s->catalog, ends, &e);
+    if (rc < 0 && rc != *last) log_event(LOG_ERROR, "usage cannot be recorded", "%s", e.msg);
+    *last = rc;
+}
+
 static void *watch(void *context)
 {
     server *s = context;
-    int last = 0; // said once, not twenty times a second
+    int last = 0, quotas_last = 0; // said once, not twenty times a second
     while (!wait_a_moment(s)) {
         err e = ERR_NONE;
         bool changed;
@@ -312,6 +320,7 @@ static void *watch(void *context)
         for (size_t i = 0; rc == 0 && changed && i < s->common.n_loops; i++)
             loop_publish(s->common.loops[i], catalog_snapshot(s->catalog));
         catalog_sweep(s->catalog);
+        tend_quotas(s, false, &quotas_last);
         look_at_certificates(s);
     }
     return NULL;
@@ -366,6 +375,8 @@ int server_run(server *s, err *e)
         pthread_mutex_unlock(&s->watch_lock);
         pthread_join(s->watcher, NULL);
         s->watching = false;
+        int last = 0;
+        tend_quotas(s, true, &last);
     }
     return rc;
 }
