@@ -1,6 +1,7 @@
 // What a one-row prediction costs beside the system's calls: parse, route, decode, predict, encode, each by itself and
 // warm, in nanoseconds.
-// With a DATA_DIR, where it makes a key, also what that key costs: remembered by its connection, and seen first.
+// With a DATA_DIR, where it makes a key, also what that key costs: remembered by its connection, and seen
+// first; and a unit of its quota and its tenant's.
 //   serve_parts MODEL.onnx REQUEST_FILE [ROUNDS [DATA_DIR]]
 // SPDX-License-Identifier: Apache-2.0
 #include <stdio.h>
@@ -31,6 +32,9 @@ typedef struct subject {
     str body;
     sites sites;
     access_table *keys;
+    quota_book *book;
+    registry *registry;
+    const principal *who;
     access_seen seen;
     char key[KEY_TEXT_SIZE];
 } subject;
@@ -59,8 +63,7 @@ static void dispatch(subject *s)
 
 static void know_key(subject *s)
 {
-    const principal *who;
-    if (access_find(s->keys, &s->seen, (str){0}, str_of(s->key), &who) != ACCESS_KNOWN) exit(1);
+    if (access_find(s->keys, &s->seen, (str){0}, str_of(s->key), &s->who) != ACCESS_KNOWN) exit(1);
 }
 
 static void learn_key(subject *s)
@@ -69,15 +72,22 @@ static void learn_key(subject *s)
     know_key(s);
 }
 
+// Of a key and its tenant; now and then the registry is asked.
+static void take_units(subject *s)
+{
+    err e = ERR_NONE;
+    if (quota_take(s->who, 1, s->registry, clock_coarse_ms(), &e).verdict != QUOTA_TAKEN) die("quota", &e);
+}
+
 static void make_key(subject *s, const char *data_dir)
 {
     err e = ERR_NONE;
-    registry *r;
     const key_options o = {.label = "bench", .tenant = "", .roles = ROLE_PREDICTOR};
-    if (registry_open(&r, data_dir, NULL, &e) < 0 || registry_key_create(r, &o, s->key, NULL, &e) < 0 ||
-        access_table_new(&s->keys, r, NULL, &e) < 0)
+    if (registry_open(&s->registry, data_dir, NULL, &e) < 0 || quota_book_new(&s->book, &e) < 0 ||
+        registry_key_create(s->registry, &o, s->key, NULL, &e) < 0 ||
+        access_table_new(&s->keys, s->registry, s->book, &e) < 0)
         die("key", &e);
-    registry_close(r);
+    know_key(s);
 }
 
 static void decode(subject *s)
@@ -161,10 +171,12 @@ int main(int argc, char **argv)
     }
     printf("sum %.0f ns\n", sum);
     if (s.keys)
-        printf("key remembered %.0f, first seen %.0f ns\n", time_of(&s, know_key, rounds),
-               time_of(&s, learn_key, rounds));
+        printf("key remembered %.0f, first seen %.0f, quota %.0f ns\n", time_of(&s, know_key, rounds),
+               time_of(&s, learn_key, rounds), time_of(&s, take_units, rounds));
     access_forget(&s.seen);
     access_table_drop(s.keys);
+    quota_book_free(s.book);
+    registry_close(s.registry);
     sites_clear(&s.sites);
     buf_clear(&s.out);
     arena_clear(&s.memory);
