@@ -32,7 +32,7 @@ typedef struct client {
     const char *dir;
     shared *all;
     uint64_t seed, stream;
-    bool *ends;
+    atomic_bool *ends;
 } client;
 
 // Half of the time as an event loop, which may not ask, and then as a worker, which may.
@@ -43,7 +43,7 @@ static void *ask(void *context)
     registry *r;
     err e = ERR_NONE;
     if (registry_open(&r, c->dir, NULL, &e) < 0) _exit(9);
-    while (!*(volatile bool *)c->ends) {
+    while (!atomic_load(c->ends)) {
         int64_t rows = 1 + (int64_t)rng_below(&random, ROWS_MAX), now = clock_utc_ms();
         quota_answer a = quota_take(c->who, rows, NULL, now, &e);
         if (a.verdict == QUOTA_ASK) a = quota_take(c->who, rows, r, now, &e);
@@ -75,7 +75,7 @@ static void serve(const char *dir, shared *all, uint64_t seed, uint64_t server, 
     quota_book *b;
     err e = ERR_NONE;
     allowance *a;
-    bool ends = false;
+    atomic_bool ends = false;
     char byte;
     pthread_t threads[THREADS];
     client clients[THREADS];
@@ -92,7 +92,7 @@ static void serve(const char *dir, shared *all, uint64_t seed, uint64_t server, 
         nanosleep(&(struct timespec){.tv_nsec = 2000000}, NULL);
         (void)!quota_book_tend(b, r, &e);
     }
-    ends = true;
+    atomic_store(&ends, true);
     for (size_t i = 0; i < THREADS; i++) pthread_join(threads[i], NULL);
     int rc = quota_book_settle(b, r, &e);
     quota_book_free(b);
