@@ -22,6 +22,7 @@
 
 enum {
     LOOPS_MAX = 256,
+    WORKERS_MIN = 4, // they wait for disks more than they compute
     WATCH_MS = 50,
     TLS_WATCHES = 20, // every second
     DESCRIPTORS_BESIDE = 512
@@ -165,7 +166,7 @@ static int fill(server *s, const server_options *o, err *e)
     c->options = *o;
     c->limits = (http_limits){.head_max = o->header_max, .body_max = o->body_max};
     c->n_loops = o->n_loops ? o->n_loops : processors();
-    c->n_workers = processors();
+    c->n_workers = processors() > WORKERS_MIN ? processors() : WORKERS_MIN;
     s->port = o->port;
     s->host = mem_strdup(o->host);
     s->data_dir = mem_strdup(o->data_dir);

@@ -67,11 +67,49 @@ static uint64_t run(const uint8_t *bytes, size_t size, size_t step)
     return hash;
 }
 
+// The body of the first request taken in pieces is the one that the whole request has, and ends where that ends.
+static void compare_pieces(const uint8_t *bytes, size_t size, size_t step)
+{
+    char *whole = malloc(size + 1), *rest = malloc(size + 1), *body = malloc(size + 1);
+    must(whole && rest && body);
+    memcpy(whole, bytes, size);
+    http_parser p, q;
+    http_parser_init(&p);
+    bool has_head = http_parse(&p, whole, size, &limits) == STEP_HEAD;
+    q = p;
+    http_step want = has_head ? http_parse(&p, whole, size, &limits) : STEP_MORE, said = STEP_MORE;
+    size_t given = q.head_len, have = 0, used = 0, n = 0, n_body = 0;
+    while (has_head && said == STEP_MORE) {
+        said = http_parse_piece(&q, rest, have, limits.body_max, &used, &n);
+        must(used <= have && n <= used);
+        memcpy(body + n_body, rest, n);
+        n_body += n;
+        have -= used;
+        memmove(rest, rest + used, have);
+        if (said != STEP_MORE || given == size) break;
+        size_t more = size - given < step ? size - given : step;
+        memcpy(rest + have, bytes + given, more);
+        given += more;
+        have += more;
+    }
+    must(said == want);
+    if (said == STEP_BAD) must(q.status == p.status && q.why == p.why);
+    if (said == STEP_DONE) {
+        must(given - have == p.total && n_body == p.body_len);
+        must(memcmp(body, whole + p.body_at, n_body) == 0);
+    }
+    free(whole);
+    free(rest);
+    free(body);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (size > 16384) return 0;
     uint64_t whole = run(data, size, 0);
     must(run(data, size, 1) == whole);
     if (size > 0) must(run(data, size, 1 + data[size - 1] % 97u) == whole);
+    compare_pieces(data, size, 1);
+    if (size > 0) compare_pieces(data, size, 1 + data[size - 1] % 97u);
     return 0;
 }

@@ -85,6 +85,30 @@ class Tls(ServiceTest):
                 c.send(chunked[i:i + 7])
             self.assertEqual(c.read().body, one)
 
+    def test_a_slow_reader_gets_it_all(self):
+        big = json.dumps({"rows": [PASSENGER] * 3000}).encode()
+        with self.client() as c:
+            want = c.ask(post(big)).body
+        with self.client(receive_buffer=4096) as c:
+            c.send(post(big) * 6)
+            for _ in range(6):
+                time.sleep(0.05)
+                self.assertEqual(c.read().body, want)
+
+    def test_a_body_in_pieces(self):
+        rows = b"a,b\n" + b"1,2\n" * 800_000
+        head = get("/api/v1/datasets?sha256=" + "0" * 64).replace(b"GET", b"POST", 1)[:-4]
+        with self.client() as c:
+            c.send(head + b"\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n" % len(rows))
+            self.assertEqual(c.read().status, 100)
+            self.assertEqual(c.ask(rows).json()["code"], "wrong_sum")
+            c.send(head + b"\r\nTransfer-Encoding: chunked\r\n\r\n")
+            for i in range(0, len(rows), 100_000):
+                piece = rows[i:i + 100_000]
+                c.send(b"%x\r\n%s\r\n" % (len(piece), piece))
+            self.assertEqual(c.ask(b"0\r\n\r\n").json()["code"], "wrong_sum")
+            self.assertEqual(c.ask(post()).status, 200)
+
     def test_both_versions_and_no_older_one(self):
         for version, name in [(ssl.TLSVersion.TLSv1_2, "TLSv1.2"), (ssl.TLSVersion.TLSv1_3, "TLSv1.3")]:
             with self.client(versions=version) as c:
