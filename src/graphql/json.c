@@ -177,9 +177,9 @@ static int read_value(reader *r, gql_value **out, unsigned depth)
 
 int gql_json_parse(gql_value **out, str text, arena *a, err *e)
 {
+    if (text.len == 0) return err_set_at(e, ERR_FORMAT, 0, "no JSON: it is empty");
     reader r = {.start = text.data, .at = text.data, .end = text.data + text.len, .memory = a, .e = e};
     gql_value *v = NULL;
-    if (text.len == 0) return err_set_at(e, ERR_FORMAT, 0, "no JSON: it is empty");
     TRY(read_value(&r, &v, 0));
     skip_blanks(&r);
     if (r.at < r.end) return fault(&r, "something follows the value");

@@ -339,6 +339,7 @@ static int start(parser *p, str source, arena *a, err *e)
 {
     if (source.len > GQL_SOURCE_MAX)
         return err_set(e, ERR_LIMIT, "the document has %zu bytes, at most %d", source.len, GQL_SOURCE_MAX);
+    if (!source.data) source = STR("");
     TRY(check_utf8(source, e));
     *p = (parser){.lexer = {.source = source, .memory = a}, .memory = a, .e = e};
     return advance(p);
