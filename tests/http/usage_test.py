@@ -12,7 +12,7 @@ import unittest
 from helpers.service import BODY, DEADLINES, EXAMPLES, PASSENGER, Server, get, post, run
 
 PREDICT = "/api/v1/models/titanic/predict"
-KEYS_FOLLOW_S = 2
+KEYS_FOLLOW_S = 5
 
 
 def bearer(key):
@@ -42,14 +42,19 @@ class UsageTest(unittest.TestCase):
             lines += ["Content-Type: application/json", f"Content-Length: {len(data)}"]
         return (server or self.server).ask("\r\n".join(lines).encode() + b"\r\n\r\n" + data)
 
+    def wait_for(self, truth):
+        """Until it holds for many connections: each event loop follows by itself."""
+        end, n = time.monotonic() + KEYS_FOLLOW_S, 0
+        while n < 12:
+            n = n + 1 if truth() else 0
+            self.assertLess(time.monotonic(), end)
+
     def make(self, **options):
         answer = self.send("POST", "/api/v1/keys", {"label": "x", "roles": ["predictor"], **options})
         self.assertEqual(answer.status, 201, answer.body)
         self.assertEqual(answer.headers["cache-control"], "no-store")
         made = answer.json()
-        end = time.monotonic() + KEYS_FOLLOW_S
-        while self.server.ask(get("/api/v1/usage", bearer(made["key"]))).status == 401:
-            self.assertLess(time.monotonic(), end)
+        self.wait_for(lambda: self.server.ask(get("/api/v1/usage", bearer(made["key"]))).status != 401)
         return made["id"], made["key"]
 
     def limit(self, subject, **limits):
@@ -134,12 +139,12 @@ class UsageTest(unittest.TestCase):
 
     def test_a_rate(self):
         key_id, key = self.make()
-        self.limit(f"key:{key_id}", per_minute=60, burst=3)
-        time.sleep(0.3)
+        self.limit(f"key:{key_id}", per_minute=6, burst=3)
+        time.sleep(0.5)
         answers = [self.server.ask(post(headers=bearer(key))) for _ in range(5)]
         self.assertEqual([a.status for a in answers], [200] * 3 + [429] * 2)
         self.assertEqual(answers[-1].json()["code"], "rate")
-        self.assertIn(int(answers[-1].headers["retry-after"]), (1, 2))
+        self.assertIn(int(answers[-1].headers["retry-after"]), range(1, 13))
         self.assertNotIn("x-should-retry", answers[-1].headers)
 
     def test_servers_share_a_quota(self):
