@@ -203,15 +203,17 @@ static waiting *pop(batcher *b, queue *q)
     return w;
 }
 
-// Fills `members` up to `rows`; without the lock nobody else pops. What is over goes to *dropped.
+// Under the lock. Fills `members` up to `rows`. What is over, or waited for too long, goes to *dropped.
 static size_t take(batcher *b, size_t rows, waiting **dropped)
 {
     uint64_t now = clock_monotonic_ns();
     size_t n_rows = 0;
+    double most_ns = wait_max(b, now); // less than when it was let in, if the burst turned out to be none
     b->n_members = 0;
     for (queue *q; b->n_members < b->members_max && n_rows < rows && (q = next_queue(b));) {
         waiting *w = pop(b, q);
-        if (w->over && w->over(w, now, NULL) < 0) {
+        bool late = w->n_done == 0 && (double)(now - w->begin_ns) > most_ns;
+        if (late || (w->over && w->over(w, now, NULL) < 0)) {
             w->next = *dropped;
             *dropped = w;
             continue;
@@ -258,6 +260,7 @@ static void finish(batcher *b, waiting *w, int rc, const err *e)
     counter *what = rc == 0               ? &m->answered
                     : rc == ERR_CANCELLED ? &m->dropped_gone
                     : rc == ERR_TIMEOUT   ? &m->dropped_expired
+                    : rc == ERR_BUSY      ? &m->refused
                                           : &m->failed;
     atomic_fetch_add_explicit(what, 1, memory_order_relaxed);
     if (rc == 0) atomic_fetch_add_explicit(&m->answered_rows, w->in->n_rows, memory_order_relaxed);
@@ -269,8 +272,9 @@ static void drop(batcher *b, waiting *w)
     for (waiting *next; w; w = next) {
         next = w->next;
         err e = ERR_NONE;
-        int rc = w->over(w, clock_monotonic_ns(), &e);
-        finish(b, w, rc < 0 ? rc : err_set(&e, ERR_CANCELLED, "nobody waits for the answer"), &e);
+        int rc = w->over ? w->over(w, clock_monotonic_ns(), &e) : 0;
+        if (rc == 0) rc = err_set(&e, ERR_BUSY, "this model is overloaded: the request has waited too long");
+        finish(b, w, rc, &e);
     }
 }
 

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "serve/admission.h"
 #include "serve/quota.h"
 
 enum { MEASURED_EVERY = 256 }; // requests of a thread: two looks at the clock cost as much as a small model's row
@@ -30,13 +31,17 @@ static int refuse(const request *q, response *r, int rc, unsigned retry_s)
 int inference_begin(const serving *s, const request *q, const served *version, response *r, err *e)
 {
     const running *how = version->running;
-    if (!how->queue) return 0;
-    unsigned retry_s;
-    int rc = batcher_admits(how->queue, 1, q->deadline_ns, &retry_s, e);
+    unsigned retry_s = 1;
+    int rc = 0;
+    if (how->queue)
+        rc = batcher_admits(how->queue, 1, q->deadline_ns, &retry_s, e);
+    else if (s->lag_ns > LAG_MS_MAX * UINT64_C(1000000) && cost_of(&how->cost, 1) > REFUSAL_NS)
+        rc = err_set(e, ERR_BUSY, "the server is overloaded");
     if (rc < 0) {
         atomic_fetch_add_explicit(&version->meter->batches.refused, 1, memory_order_relaxed);
         return refuse(q, r, rc, retry_s);
     }
+    if (!how->queue) return 0;
     return serving_may_block(s) ? 0 : HANDLER_WORKER;
 }
 
@@ -110,7 +115,7 @@ static void blame(response *r, int rc)
 {
     if (rc == ERR_BUSY || rc == ERR_IO || rc == ERR_MEMORY) {
         r->status = 503;
-        if (!r->at.code) r->at.code = rc == ERR_MEMORY ? "memory" : "model_unavailable";
+        if (!r->at.code) r->at.code = rc == ERR_MEMORY ? "memory" : rc == ERR_BUSY ? "overloaded" : "model_unavailable";
         if (!r->extra) r->extra = "Retry-After: 1\r\n";
     }
     if (rc == ERR_TIMEOUT && !r->at.code) r->at.code = "request_timeout";

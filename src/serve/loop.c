@@ -414,8 +414,11 @@ static int wait_ms(const loop *l)
 static void run_once(loop *l)
 {
     struct epoll_event events[EVENTS_MAX];
-    int n = epoll_wait(l->epoll_fd, events, EVENTS_MAX, wait_ms(l));
+    int wait = wait_ms(l);
+    uint64_t asked_ns = clock_monotonic_ns();
+    int n = epoll_wait(l->epoll_fd, events, EVENTS_MAX, wait);
     l->now_ns = clock_monotonic_ns();
+    l->serving.lag_ns = loop_lag_of(&l->lag, asked_ns, l->now_ns, n < EVENTS_MAX);
     take_snapshot(l);
     bool accepting = l->accept_wait_ms >= 0;
     // An event closes at most its own connection, and the new ones that reuse its memory have no event in this batch.

@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 #include <sys/socket.h>
 
+#include "serve/admission.h"
 #include "serve/listener.h"
 #include "serve/observer.h"
 #include "serve/proxies.h"
@@ -158,6 +159,7 @@ typedef struct common {
     pthread_cond_t wake;
     job *first, *last;
     size_t n_queued;
+    job_times job_times; // not guarded
     bool workers_end;
     pthread_t *workers; // n_workers
     size_t n_started;
@@ -171,6 +173,7 @@ struct loop {
     size_t n_listeners; // 0 while stopping
     bool stopping;
     uint64_t now_ns; // since the last wait
+    loop_lag lag;
     uint64_t stop_ns;
     rng random; // ids of traces
     wheel timers;

@@ -105,6 +105,11 @@ static uint64_t n_batches(const batch_meter *m)
     return n;
 }
 
+static bool has_queue(const model_meter *m)
+{
+    return n_batches(&m->batches) > 0 || counter_get(&m->batches.refused) > 0;
+}
+
 static void write_sizes(const model_meter *m, buf *out)
 {
     const batch_meter *q = &m->batches;
@@ -119,27 +124,27 @@ static void write_sizes(const model_meter *m, buf *out)
     buf_format(out, "slipway_batch_rows_count{model=\"%s\"} %" PRIu64 "\n", m->name, so_far);
 }
 
-// Of models that have a queue.
+// Of models that have a queue, or refused requests.
 static void write_batches(const model_meter *models, buf *out)
 {
     head(out, "batch_rows", "histogram", "Rows of the batches that were run, by model.");
     for (const model_meter *m = models; m; m = m->next)
-        if (n_batches(&m->batches) > 0) write_sizes(m, out);
+        if (has_queue(m)) write_sizes(m, out);
     head(out, "batch_run_seconds_total", "counter", "Time that batches took, by model.");
     for (const model_meter *m = models; m; m = m->next)
-        if (n_batches(&m->batches) > 0)
+        if (has_queue(m))
             buf_format(out, "slipway_batch_run_seconds_total{model=\"%s\"} %.9f\n", m->name,
                        (double)counter_get(&m->batches.spent_ns) / 1e9);
     head(out, "batch_queue_requests", "gauge", "Requests that wait for a batch, by model.");
     for (const model_meter *m = models; m; m = m->next)
-        if (n_batches(&m->batches) > 0)
+        if (has_queue(m))
             buf_format(out, "slipway_batch_queue_requests{model=\"%s\"} %" PRIu64 "\n", m->name,
                        counter_get(&m->batches.waiting));
     head(out, "batch_dropped_total", "counter",
          "Requests that were given up before they were run, by model and reason.");
     for (const model_meter *m = models; m; m = m->next) {
         const batch_meter *q = &m->batches;
-        if (n_batches(q) == 0) continue;
+        if (!has_queue(m)) continue;
         const struct {
             const char *reason;
             uint64_t n;
@@ -152,7 +157,7 @@ static void write_batches(const model_meter *models, buf *out)
     }
     head(out, "runner_restarts_total", "counter", "Starts of a model's runner after it crashed, hung or was stopped.");
     for (const model_meter *m = models; m; m = m->next)
-        if (n_batches(&m->batches) > 0)
+        if (has_queue(m))
             buf_format(out, "slipway_runner_restarts_total{model=\"%s\"} %" PRIu64 "\n", m->name,
                        counter_get(&m->batches.restarts));
 }

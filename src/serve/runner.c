@@ -419,7 +419,7 @@ static int absent(runner *r, err *e)
     if (now >= r->retry_ns) runner_tend(r);
     if (r->child) return 0;
     now = clock_monotonic_ns();
-    return err_set(e, ERR_BUSY, "the process that runs this model ended and starts again in %" PRIu64 " ms",
+    return err_set(e, ERR_IO, "the process that runs this model ended and starts again in %" PRIu64 " ms",
                    r->retry_ns > now ? (r->retry_ns - now) / MS : 0);
 }
 

@@ -39,8 +39,8 @@ void runner_stop(runner *r); // kills and collects it
 // Starts it again when it has ended and it is time. Returns when it wants to be called again (clock_monotonic_ns()).
 uint64_t runner_tend(runner *r);
 
-// As model_predict(), to the byte. ERR_IO: it ended, or took too long and was killed; ERR_BUSY: it is not there just
-// now; ERR_MEMORY: its ceiling. It starts again by itself, later each time.
+// As model_predict(), to the byte. ERR_IO: it ended, or took too long and was killed, or is not there just now;
+// ERR_MEMORY: its ceiling. It starts again by itself, later each time.
 MUST_CHECK int runner_run(runner *r, const batch *in, prediction *out, arena *a, err *e);
 
 void runner_abort(runner *r);       // any thread: what runs ends with a failure, and nothing more will run

@@ -11,8 +11,9 @@ static const size_t MEASURE_MEMORY_MAX = (size_t)1 << 30, BATCH_BYTES_MAX = (siz
 
 struct runtime {
     runtime_options o;
-    pthread_mutex_t lock; // guards the ring
+    pthread_mutex_t lock; // guards what follows, and `queue` of those in the ring while they are opened
     running all;          // head of a ring
+    bool stopped;
 };
 
 int runtime_new(runtime **out, const runtime_options *o, err *e)
@@ -30,8 +31,13 @@ void runtime_stop(runtime *rt)
 {
     if (!rt) return;
     pthread_mutex_lock(&rt->lock);
-    for (running *r = rt->all.after; r != &rt->all; r = r->after)
-        if (r->queue) batcher_stop(r->queue);
+    rt->stopped = true;
+    for (running *r = rt->all.after; r != &rt->all; r = r->after) {
+        if (r->queue)
+            batcher_stop(r->queue);
+        else if (r->runner)
+            runner_abort(r->runner); // it is being loaded
+    }
     pthread_mutex_unlock(&rt->lock);
 }
 
@@ -121,23 +127,49 @@ static const batcher_engine engine_there = {
 static int make_queue(running *r, const batcher_engine *engine, err *e)
 {
     const runtime_options *o = &r->home->o;
-    return batcher_new(&r->queue,
-                       &(batcher_options){.schema = model_schema(r->model),
-                                          .engine = engine,
-                                          .context = r,
-                                          .cost = &r->cost,
-                                          .meter = r->meter,
-                                          .merges = &r->merges,
-                                          .requests_max = o->queue_requests_max,
-                                          .rows_max = o->queue_rows_max,
-                                          .wait_ns_max = o->queue_ms_max * UINT64_C(1000000),
-                                          .batch_bytes_max = BATCH_BYTES_MAX},
-                       e);
+    batcher *queue;
+    TRY(batcher_new(&queue,
+                    &(batcher_options){.schema = model_schema(r->model),
+                                       .engine = engine,
+                                       .context = r,
+                                       .cost = &r->cost,
+                                       .meter = r->meter,
+                                       .merges = &r->merges,
+                                       .requests_max = o->queue_requests_max,
+                                       .rows_max = o->queue_rows_max,
+                                       .wait_ns_max = o->queue_ms_max * UINT64_C(1000000),
+                                       .batch_bytes_max = BATCH_BYTES_MAX},
+                    e));
+    pthread_mutex_lock(&r->home->lock);
+    r->queue = queue;
+    pthread_mutex_unlock(&r->home->lock);
+    return 0;
+}
+
+// From now on runtime_stop() knows it.
+static int enlist(runtime *rt, running *r, err *e)
+{
+    pthread_mutex_lock(&rt->lock);
+    bool stopped = rt->stopped;
+    r->before = rt->all.before;
+    r->after = &rt->all;
+    r->before->after = r->after->before = r;
+    pthread_mutex_unlock(&rt->lock);
+    return stopped ? err_set(e, ERR_CANCELLED, "the server stops") : 0;
+}
+
+static void forget(runtime *rt, running *r)
+{
+    pthread_mutex_lock(&rt->lock);
+    r->before->after = r->after;
+    r->after->before = r->before;
+    pthread_mutex_unlock(&rt->lock);
 }
 
 static int open_here(running *r, err *e)
 {
     r->merges = model_rows_apart(r->model);
+    TRY(enlist(r->home, r, e));
     TRY(measure(r, e));
     if (cost_of(&r->cost, 1) <= INLINE_NS_MAX) return 0;
     return make_queue(r, &engine_here, e);
@@ -152,24 +184,8 @@ static int open_there(running *r, const char *label, err *e)
                                      .start_ms_max = START_MS_MAX,
                                      .run_ms_max = o->runner_ms_max},
                    e));
+    TRY(enlist(r->home, r, e));
     return make_queue(r, &engine_there, e);
-}
-
-static void enlist(runtime *rt, running *r)
-{
-    pthread_mutex_lock(&rt->lock);
-    r->before = rt->all.before;
-    r->after = &rt->all;
-    r->before->after = r->after->before = r;
-    pthread_mutex_unlock(&rt->lock);
-}
-
-static void forget(runtime *rt, running *r)
-{
-    pthread_mutex_lock(&rt->lock);
-    r->before->after = r->after;
-    r->after->before = r->before;
-    pthread_mutex_unlock(&rt->lock);
 }
 
 int running_open(running **out, runtime *rt, const char *label, model **m, package *p, batch_meter *meter, err *e)
@@ -191,12 +207,10 @@ int running_open(running **out, runtime *rt, const char *label, model **m, packa
     r->model = opened;
     rc = here ? open_here(r, e) : open_there(r, label, e);
     if (rc < 0) {
-        runner_free(r->runner);
-        mem_free(r);
+        running_close(r);
         model_drop(opened);
         return rc;
     }
-    enlist(rt, r);
     *m = opened;
     *out = r;
     return 0;
@@ -215,7 +229,7 @@ size_t running_memory(const running *r)
 void running_close(running *r)
 {
     if (!r) return;
-    forget(r->home, r);
+    if (r->after) forget(r->home, r);
     batcher_free(r->queue);
     runner_free(r->runner);
     mem_free(r);

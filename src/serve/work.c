@@ -11,7 +11,8 @@ bool work_add(common *s, job *j, bool must)
 {
     bool ok;
     pthread_mutex_lock(&s->lock);
-    ok = must || s->n_queued < JOBS_QUEUED_MAX;
+    ok = must || (s->n_queued < JOBS_QUEUED_MAX &&
+                  job_wait_ns(&s->job_times, s->n_queued, s->n_workers) <= s->options.runtime.queue_ms_max * 1e6);
     if (ok) {
         j->next = NULL;
         if (s->last)
@@ -157,7 +158,10 @@ static void *run(void *context)
     mem_free(at);
     for (job *j; (j = next_job(s));) {
         mine.models = j->models;
-        if (run_job(&mine, j)) loop_job_done(j->home, j);
+        uint64_t start_ns = clock_monotonic_ns();
+        bool done = run_job(&mine, j); // if not, it may be gone
+        job_times_add(&s->job_times, clock_monotonic_ns() - start_ns);
+        if (done) loop_job_done(j->home, j);
     }
     registry_close(opened);
     return NULL;

@@ -125,7 +125,7 @@ static void one_that_ended_while_idle_is_not_missed(void **state)
     check_ok(run(&x, &e), &e); // another one, at once
     end_child(SIGKILL);
     runner_tend(x.r); // found without a request; the second failure in a row waits
-    check_fails(run(&x, &e), ERR_BUSY, &e);
+    check_fails(run(&x, &e), ERR_IO, &e);
     check_says(&e, "starts again");
     children_nap(150);
     check_ok(run(&x, &e), &e);
