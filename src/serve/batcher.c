@@ -17,8 +17,8 @@ enum {
     WAIT_NS_MIN = 100000,  // below that a sleep is not worth what it costs
     WAIT_NS_MAX = 5000000, // however dear a call is
     GAP_SHARE = 8,
-    STANDING_NS = 100 * 1000 * 1000, // a queue that was not short for so long is no burst
-    SHORT_CALLS = 8,                 // calls that a standing queue may hold
+    STANDING_NS = 500 * 1000 * 1000, // a queue that was not empty for so long is no burst
+    SHORT_CALLS = 6,                 // calls that a standing queue may hold
     KEPT_BYTES = 16 << 20,
 };
 #define BATCH_NS UINT64_C(5000000) // what a batch may take anyway
@@ -42,6 +42,7 @@ struct batcher {
     // Written under the lock, read without it: counters.
     atomic_size_t n_waiting, n_rows;
     _Atomic uint64_t standing_ns; // since when the queue was not short; 0: it is
+    _Atomic uint64_t refused_ns;  // when one was refused that would have waited too long; 0: none yet
     _Atomic uint64_t busy_ns;     // when the batch that runs began; 0: none does
     // The thread's own.
     size_t row_bytes;
@@ -93,7 +94,9 @@ unsigned urgency_parse(str field)
 static double wait_max(const batcher *b, uint64_t now_ns)
 {
     uint64_t standing = atomic_load_explicit(&b->standing_ns, memory_order_relaxed);
-    if (standing == 0 || now_ns - standing < STANDING_NS) return (double)b->o.wait_ns_max;
+    uint64_t refused = atomic_load_explicit(&b->refused_ns, memory_order_relaxed);
+    bool strict = (standing && now_ns > standing + STANDING_NS) || (refused && now_ns < refused + STANDING_NS);
+    if (!strict) return (double)b->o.wait_ns_max;
     double target = SHORT_CALLS * cost_of(b->o.cost, 1);
     if (target < (double)BATCH_NS) target = (double)BATCH_NS;
     return target < (double)b->o.wait_ns_max ? target : (double)b->o.wait_ns_max;
@@ -117,7 +120,7 @@ static double expected_wait(const batcher *b, size_t n_waiting, size_t n_rows, u
     return wait + (spent > usual ? spent : usual);
 }
 
-int batcher_admits(const batcher *b, size_t n_rows, uint64_t deadline_ns, unsigned *retry_s, err *e)
+int batcher_admits(batcher *b, size_t n_rows, uint64_t deadline_ns, unsigned *retry_s, err *e)
 {
     uint64_t now = clock_monotonic_ns();
     size_t n_waiting = atomic_load_explicit(&b->n_waiting, memory_order_relaxed);
@@ -126,8 +129,10 @@ int batcher_admits(const batcher *b, size_t n_rows, uint64_t deadline_ns, unsign
     *retry_s = 1 + (unsigned)(wait > 60e9 ? 60 : wait / 1e9);
     if (n_waiting >= b->o.requests_max || (rows > 0 && rows + n_rows > b->o.rows_max))
         return err_set(e, ERR_BUSY, "this model has as many requests as may wait for it");
-    if (wait > wait_max(b, now))
+    if (wait > wait_max(b, now)) {
+        atomic_store_explicit(&b->refused_ns, now, memory_order_relaxed);
         return err_set(e, ERR_BUSY, "this model is overloaded: a request would wait %.0f ms", wait / 1e6);
+    }
     if (deadline_ns && (double)now + wait + cost_of(b->o.cost, n_rows) > (double)deadline_ns && n_waiting > 0)
         return err_set(e, ERR_BUSY, "this model is overloaded: the answer would come after the request's deadline");
     return 0;
@@ -213,6 +218,7 @@ static size_t take(batcher *b, size_t rows, waiting **dropped)
     for (queue *q; b->n_members < b->members_max && n_rows < rows && (q = next_queue(b));) {
         waiting *w = pop(b, q);
         bool late = w->n_done == 0 && (double)(now - w->begin_ns) > most_ns;
+        if (late) atomic_store_explicit(&b->refused_ns, now, memory_order_relaxed);
         if (late || (w->over && w->over(w, now, NULL) < 0)) {
             w->next = *dropped;
             *dropped = w;

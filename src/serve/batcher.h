@@ -66,7 +66,7 @@ void batcher_stop(batcher *b);
 void batcher_free(batcher *b); // stops it first; NULL is fine
 
 // Whether a request would be refused: ERR_BUSY, with the seconds after which it may try again. Cheap: a few loads.
-MUST_CHECK int batcher_admits(const batcher *b, size_t n_rows, uint64_t deadline_ns, unsigned *retry_s, err *e);
+MUST_CHECK int batcher_admits(batcher *b, size_t n_rows, uint64_t deadline_ns, unsigned *retry_s, err *e);
 // Refuses likewise, or takes it until done().
 MUST_CHECK int batcher_add(batcher *b, waiting *w, unsigned *retry_s, err *e);
 

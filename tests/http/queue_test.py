@@ -3,6 +3,7 @@
 import concurrent.futures
 import json
 import os
+import re
 import threading
 import time
 import unittest
@@ -18,6 +19,8 @@ def body(*rows):
 
 
 class QueueTest(ServiceTest):
+    arguments = ("--queue-ms", "60000")
+
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
@@ -62,15 +65,34 @@ class QueueTest(ServiceTest):
         self.assertEqual(self.server.ask(post(b'{"rows":', NET)).status, 400)
 
     def test_clients_that_leave(self):
-        for _ in range(5):
-            clients = [self.server.client() for _ in range(20)]
+        with self.server.client() as busy:  # its pieces go ahead of what is not urgent
+            busy.send(post(body(*[(1, 2, 3, 4)] * 900), NET, headers=("Priority: u=0",)))
+            clients = [self.server.client() for _ in range(10)]
             for c in clients:
-                c.send(post(body(*[(1, 2, 3, 4)] * 20), NET))
+                c.send(post(body((1, 2, 3, 4)), NET, headers=("Priority: u=7",)))
+            time.sleep(0.2)
             for c in clients:
                 c.socket.close()
+            self.assertEqual(busy.read().status, 200)
         self.wait_until(lambda: self.server.metric("slipway_batch_queue_requests") == 0)
-        self.assertEqual(self.server.ask(post(body((1, 2, 3, 4)), NET)).status, 200)
+        metrics = self.server.ask(get("/metrics")).body.decode()
+        gone, = re.findall(r'batch_dropped_total{model="net",reason="client_gone"} (\d+)', metrics)
+        self.assertGreater(int(gone), 0)
+        self.wait_until(lambda: self.server.ask(post(body((1, 2, 3, 4)), NET)).status == 200)
         self.wait_until(lambda: self.server.metric("slipway_requests_in_flight") == 1)
+
+    def test_requests_past_their_deadline_are_not_run(self):
+        long = self.server.client()
+        long.send(post(body(*[(1, 2, 3, 4)] * 300), NET))
+        time.sleep(0.05)
+        late = [self.server.client() for _ in range(8)]
+        for c in late:
+            c.send(post(body(*[(1, 2, 3, 4)] * 20), NET, headers=("X-Request-Timeout: 0.03",)))
+        statuses = {c.read().status for c in late}
+        self.assertLessEqual(statuses, {200, 503, 504})
+        self.assertEqual(long.read().status, 200)
+        for c in [long, *late]:
+            c.socket.close()
 
     def test_others_are_not_held_up(self):
         stop = threading.Event()

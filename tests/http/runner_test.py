@@ -144,16 +144,13 @@ class RunnerTest(ServiceTest):
         else:
             self.assertIn("Softmox", done.stderr)
 
-
-class IsolationTest(ServiceTest):
     def test_always_and_never_give_the_same_bytes(self):
-        body = post(BODY, PREDICT)
-        want = self.server.ask(body).body
-        for how, n in ("always", 2), ("never", 0):
+        want = [self.server.ask(r).body for r in (post(BODY, PREDICT), ASK)]
+        for how, n in ("always", 3), ("never", 0):
             server = Server(self.environment, "--isolate", how)
             try:
                 self.assertEqual(len(children(server.process.pid)), n)
-                self.assertEqual(server.ask(body).body, want)
+                self.assertEqual([server.ask(r).body for r in (post(BODY, PREDICT), ASK)], want)
             finally:
                 server.stop()
 

@@ -221,7 +221,7 @@ static void without_proof_each_runs_alone(void **state)
     (void)state;
     err e = ERR_NONE;
     fixture x = {.gate.merges = false, .gate.n_open = 100};
-    open_queue(&x, 16, 1e6, 1e3);
+    open_queue(&x, 16, 1e12, 1e3);
     sent all[5];
     for (int i = 0; i < 5; i++) check_ok(send(&x, &all[i], i, 2, 3, &e), &e);
     for (int i = 0; i < 5; i++) {
@@ -237,16 +237,17 @@ static void the_urgent_go_first_and_none_starves(void **state)
     (void)state;
     err e = ERR_NONE;
     fixture x = {.gate.merges = false};
-    open_queue(&x, 16, 1e6, 1e3);
+    open_queue(&x, 16, 1e12, 1e3);
     sent all[6];
     static const unsigned urgencies[] = {3, 5, 3, 0, 3, 4};
     for (int i = 0; i < 6; i++) {
         check_ok(send(&x, &all[i], i, 1, urgencies[i], &e), &e);
         if (i == 0) await_began(&x, 1);
     }
-    nap_ms(2 * URGENCY_MS + 20); // worth two steps and a bit of urgency
     sent late;
-    check_ok(send(&x, &late, 9, 1, 2, &e), &e); // after those of 4, before the one of 5
+    check_ok(send(&x, &late, 9, 1, 2, &e), &e);                               // after those of 4, before the one of 5
+    for (int i = 0; i < 6; i++) all[i].waiting.since_ns = 1000 + (uint64_t)i; // however slow this machine is
+    late.waiting.since_ns = 1000 + (2 * URGENCY_MS + 20) * UINT64_C(1000000);
     let_end(&x, 100);
     static const size_t order[] = {0, 6, 2, 1, 3, 4};
     for (int i = 0; i < 6; i++) {
@@ -343,7 +344,7 @@ static void one_too_many_is_refused(void **state)
     (void)state;
     err e = ERR_NONE;
     fixture x = {.gate.merges = false};
-    open_queue(&x, 3, 1e6, 1e3);
+    open_queue(&x, 3, 1e12, 1e3);
     sent all[4], more;
     for (int i = 0; i < 4; i++) {
         check_ok(send(&x, &all[i], i, 1, 3, &e), &e);
@@ -370,7 +371,7 @@ static void a_standing_queue_is_kept_short(void **state)
     (void)state;
     err e = ERR_NONE;
     fixture x = {.gate.merges = false};
-    open_queue(&x, 32, 20e6, 1e3); // 20 ms a call: a standing queue may hold 160 ms
+    open_queue(&x, 32, 200e6, 1e3); // 200 ms a call: a standing queue may hold 1.2 s
     sent all[REQUESTS_MAX];
     int n = 0;
     unsigned retry_s;
@@ -380,10 +381,11 @@ static void a_standing_queue_is_kept_short(void **state)
     }
     let_end(&x, 1);
     await_began(&x, 2);
-    nap_ms(120);
+    nap_ms(520);
     check_fails(batcher_admits(x.b, 1, 0, &retry_s, &e), ERR_BUSY, &e);
     check_says(&e, "overloaded");
-    for (int i = 2; i < n; i++) all[i].waiting.begin_ns -= i < 6 ? UINT64_C(400000000) : 0; // some came much earlier
+    uint64_t now = clock_monotonic_ns(); // some came much earlier than the others
+    for (int i = 2; i < n; i++) all[i].waiting.begin_ns = i < 6 ? now - UINT64_C(10000000000) : now;
     let_end(&x, 100);
     for (int i = 0; i < n; i++) {
         await(&x, &all[i]);
@@ -403,7 +405,7 @@ static void a_stop_fails_what_waits_and_what_runs(void **state)
     (void)state;
     err e = ERR_NONE;
     fixture x = {.gate.merges = false};
-    open_queue(&x, 16, 1e6, 1e3);
+    open_queue(&x, 16, 1e12, 1e3);
     sent all[3];
     for (int i = 0; i < 3; i++) {
         check_ok(send(&x, &all[i], i, 1, 3, &e), &e);
