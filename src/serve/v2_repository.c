@@ -70,6 +70,7 @@ int v2_unload(serving *s, const request *q, response *r, err *e)
 {
     const snapshot_model *m;
     TRY(models_find(s, q, q->parameters[0], &m, r, e));
+    if (m->wanted == 0) return 0; // what is not deployed is not loaded
     r->status = 409;
     return err_set(e, ERR_CONFLICT, "\"%s\" is in service as long as a version of it is deployed: move its alias away",
                    principal_name_of(m->name));
