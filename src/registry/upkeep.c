@@ -1,5 +1,6 @@
 // Upkeep: collecting what nobody names, and looking for damage.
 // SPDX-License-Identifier: Apache-2.0
+#define _GNU_SOURCE
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -87,14 +88,26 @@ static int as_fault(inspection *s, int rc, const err *why, err *e)
 }
 
 // Every row of a query is a fault, told by its first column.
+// SQLite's check tells a lack of memory as if it were a fault of the database: "... error code=7".
+static bool tells_of_no_memory(str text)
+{
+    static const char code[] = "error code=7";
+    return text.len > 0 && memmem(text.data, text.len, code, sizeof code - 1) != NULL;
+}
+
 static int rows_are_faults(inspection *s, const char *what, const char *sql, err *e)
 {
     db_query *q;
     str text;
     int rc;
     TRY(db_start(&q, s->r->db, e, sql, ""));
-    while ((rc = db_next(q, e)) > 0 && (rc = db_text(q, 0, &text, e)) == 0)
+    while ((rc = db_next(q, e)) > 0 && (rc = db_text(q, 0, &text, e)) == 0) {
+        if (tells_of_no_memory(text)) {
+            rc = err_set(e, ERR_MEMORY, "no memory to check the database");
+            break;
+        }
         say(s, true, "%s: " STR_FORMAT, what, STR_ARGS(text));
+    }
     db_end(q);
     return rc;
 }

@@ -30,6 +30,13 @@ class QueueTest(ServiceTest):
         self.wait_until(lambda: self.server.metric("slipway_models_serving") == 3)
 
     def test_answers_do_not_depend_on_others(self):
+        for _ in range(20):  # on a busy machine they may come one by one
+            n_batches, n_requests = self.ask_all_at_once()
+            if n_batches < n_requests:
+                return
+        self.fail("no two requests ever ran together")
+
+    def ask_all_at_once(self):
         rows = [(i / 3, i % 5, -i, i * 0.1) for i in range(40)]
         alone = [self.server.ask(post(body(r), NET)) for r in rows]
         self.assertEqual({a.status for a in alone}, {200})
@@ -46,7 +53,7 @@ class QueueTest(ServiceTest):
         for a, b in zip(alone, among):
             self.assertEqual(b.status, 200, b.body)
             self.assertEqual(a.body, b.body)
-        self.assertLess(self.server.metric("slipway_batch_rows_count") - before, len(rows))
+        return self.server.metric("slipway_batch_rows_count") - before, len(rows)
 
     def test_many_rows_and_pipelined_requests(self):
         many = self.server.ask(post(body(*[(i, 1, 2, 3) for i in range(300)]), NET))
