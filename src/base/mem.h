@@ -15,6 +15,7 @@ void *mem_aligned(size_t alignment, size_t count, size_t size) __attribute__((ma
 char *mem_strdup(const char *text) __attribute__((malloc));
 char *mem_strndup(const char *text, size_t len) __attribute__((malloc)); // adds the NUL
 void mem_free(void *p);                                                  // NULL is fine
+void mem_trim(void); // gives what is free back to the system: milliseconds, not for event loops
 
 // Fault injection, for tests: the nth request from now (1 is the next one) fails, and with `sticky` all later ones
 // too. 0 switches it off. Returns the number of requests since the last call.

@@ -102,7 +102,8 @@ enum {
     KEY_DATASET_MAX,
     KEY_PLAIN_HTTP,
     KEY_ALLOWED_HOST,
-    KEY_CORS_ORIGIN
+    KEY_CORS_ORIGIN,
+    KEY_MODELS_MEMORY_MAX,
 };
 
 static const struct argp_option serve_options[] = {
@@ -139,6 +140,8 @@ static const struct argp_option serve_options[] = {
     {"access-log", KEY_ACCESS_LOG, "FILE", 0, "A JSON line for each request; - is standard output", 50},
     {"jobs-max", KEY_JOBS_MAX, "N", 0, "Runs at once that clients ask for (default 1; 0 takes none)", 50},
     {"dataset-max", KEY_DATASET_MAX, "BYTES", 0, "Largest dataset or model that may be uploaded (default 1 GiB)", 50},
+    {"models-memory-max", KEY_MODELS_MEMORY_MAX, "BYTES", 0,
+     "Memory of all loaded versions (default: half of what is available)", 50},
     {0},
 };
 
@@ -169,6 +172,7 @@ static error_t parse_serve(int key, char *value, struct argp_state *state)
     case KEY_QUEUE_MS: settings_set(SETTING_QUEUE_MS, value); return 0;
     case KEY_JOBS_MAX: settings_set(SETTING_JOBS_MAX, value); return 0;
     case KEY_DATASET_MAX: settings_set(SETTING_DATASET_MAX, value); return 0;
+    case KEY_MODELS_MEMORY_MAX: settings_set(SETTING_MODELS_MEMORY_MAX, value); return 0;
     default: return ARGP_ERR_UNKNOWN;
     }
 }

@@ -90,6 +90,8 @@ static const setting_row rows[SETTINGS_N] = {
                         "milliseconds that a run may take; 0 is no limit"},
     [SETTING_DATASET_MAX] = {"dataset-max", "SLIPWAY_DATASET_MAX", "1073741824", 1, (int64_t)1 << 46, NULL,
                              "bytes of an uploaded dataset, or model"},
+    [SETTING_MODELS_MEMORY_MAX] = {"models-memory-max", "SLIPWAY_MODELS_MEMORY_MAX", "0", 0, INT64_MAX / 2, NULL,
+                                   "bytes of all loaded versions; 0 is half of what is available"},
 };
 
 enum { LIST_SIZE = 2048 };

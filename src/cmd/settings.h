@@ -47,6 +47,7 @@ typedef enum setting {
     SETTING_JOB_CPU_SECONDS,
     SETTING_JOB_MS,
     SETTING_DATASET_MAX,
+    SETTING_MODELS_MEMORY_MAX,
     SETTINGS_N,
 } setting;
 

@@ -99,7 +99,7 @@ static int note(registry *r, const char *action, const char *name, int64_t versi
     return registry_audit_within(r, &(audit_entry){.action = action, .object = object, .detail = alias}, e);
 }
 
-static int point_alias(registry *r, const char *name, const char *alias, int64_t version, bool *changed, err *e)
+int registry_point_alias(registry *r, const char *name, const char *alias, int64_t version, bool *changed, err *e)
 {
     int64_t model, one;
     TRY(registry_find_model(r, name, &model, e));
@@ -115,7 +115,7 @@ int registry_alias_set(registry *r, const char *name, const char *alias, int64_t
     bool changed = false;
     TRY(check_alias(alias, e));
     TRY(registry_begin_change(r, e));
-    int rc = point_alias(r, name, alias, version, &changed, e);
+    int rc = registry_point_alias(r, name, alias, version, &changed, e);
     if (rc == 0 && changed) rc = note(r, "alias.set", name, version, alias, e);
     return end(r, rc, changed, e);
 }

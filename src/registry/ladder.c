@@ -30,7 +30,15 @@
     " tenant TEXT NOT NULL, action TEXT NOT NULL, object TEXT NOT NULL, result TEXT NOT NULL,"               \
     " detail TEXT NOT NULL, hash TEXT NOT NULL CHECK(length(hash) = 64)) STRICT;"                            \
     "CREATE INDEX audit_tenant ON audit(tenant, id);"
-#define TABLES_DEPLOYMENTS ""
+#define TABLES_DEPLOYMENTS                                                                                    \
+    "CREATE TABLE deployments(id INTEGER PRIMARY KEY AUTOINCREMENT, model INTEGER NOT NULL UNIQUE REFERENCES" \
+    " models(id), canary INTEGER NOT NULL, weight INTEGER NOT NULL CHECK(weight BETWEEN 0 AND 1000),"         \
+    " error_permille INTEGER NOT NULL, latency_percent INTEGER NOT NULL, psi_permille INTEGER NOT NULL,"      \
+    " requests_min INTEGER NOT NULL, window_s INTEGER NOT NULL, started_ms INTEGER NOT NULL) STRICT;"         \
+    "CREATE TABLE deployment_events(id INTEGER PRIMARY KEY, model INTEGER NOT NULL REFERENCES models(id),"    \
+    " at_ms INTEGER NOT NULL, event TEXT NOT NULL, version INTEGER NOT NULL, canary INTEGER NOT NULL,"        \
+    " weight INTEGER NOT NULL, detail TEXT NOT NULL) STRICT;"                                                 \
+    "CREATE INDEX deployment_events_model ON deployment_events(model, id);"
 #define TABLES_JOBS                                                                                                   \
     "CREATE TABLE datasets(number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, tenant TEXT NOT NULL,"                \
     " sha256 TEXT NOT NULL CHECK(length(sha256) = 64), size INTEGER NOT NULL CHECK(size >= 0),"                       \

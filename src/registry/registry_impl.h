@@ -31,6 +31,8 @@ MUST_CHECK int registry_begin_change(registry *r, err *e);
 MUST_CHECK int registry_end_change(registry *r, err *e);
 
 // A record of the audit log, within the write transaction that makes the change.
+MUST_CHECK int registry_point_alias(registry *r, const char *name, const char *alias, int64_t version, bool *changed,
+                                    err *e); // within a transaction
 MUST_CHECK int registry_audit_within(registry *r, const audit_entry *a, err *e);
 
 // Whether a version names this blob.

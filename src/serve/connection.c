@@ -169,6 +169,7 @@ static void fill_request(connection *c, const char *data, request *q, arena *mem
                    .who = c->match.who,
                    .peer = &c->peer,
                    .deadline_ns = c->deadline_ns,
+                   .lot = c->lot,
                    .memory = memory};
     for (size_t i = 0; i < ROUTE_PARAMETERS_MAX; i++) c->match.parameters[i] = http_str(data, c->parameters[i]);
 }
@@ -305,6 +306,7 @@ static bool take_head(connection *c, char *data, size_t len)
     c->protocol_minor = (uint8_t)p->minor;
     c->refused = false;
     c->last = !p->keep_alive;
+    c->lot = rng_u64(&l->random);
     if (l->shared->observer)
         trace_begin(&c->trace, http_str(data, p->fields[FIELD_TRACEPARENT]), observer_sampling(l->shared->observer),
                     &l->random);

@@ -224,6 +224,7 @@ int serving_registry(serving *s, registry **out, err *e)
 void dispatch_end(const route_match *m, response *r, int rc, const err *e)
 {
     if (rc >= 0) return;
+    if (r->picked) served_failed(r->picked, rc);
     if (r->stream) r->stream->close(r->stream);
     if (r->sink) r->sink->close(r->sink);
     r->stream = NULL;

@@ -254,6 +254,7 @@ static const struct {
     [FIELD_PRIORITY] = {"priority", false},
     [FIELD_TIMEOUT] = {"x-request-timeout", true},
     [FIELD_LAST_EVENT_ID] = {"last-event-id", true},
+    [FIELD_ROUTING_KEY] = {"x-routing-key", true},
 };
 
 enum { FIELD_NAME_MAX = 31 };
@@ -265,7 +266,7 @@ static int find_field(str name)
         uint8_t field, n; // the next n of `order` have that length
     } by_len[FIELD_NAME_MAX + 1] = {
         [4] = {0, 1},   [6] = {1, 3},   [8] = {4, 1},   [9] = {5, 1},   [10] = {6, 2},  [11] = {8, 1}, [12] = {9, 1},
-        [13] = {10, 4}, [14] = {14, 2}, [15] = {16, 2}, [16] = {18, 1}, [17] = {19, 3}, [31] = {22, 1}};
+        [13] = {10, 5}, [14] = {15, 2}, [15] = {17, 2}, [16] = {19, 1}, [17] = {20, 3}, [31] = {23, 1}};
     static const uint8_t order[] = {
         FIELD_HOST,
         FIELD_ACCEPT,
@@ -281,6 +282,7 @@ static int find_field(str name)
         FIELD_AUTHORIZATION,
         FIELD_CONTENT_RANGE,
         FIELD_LAST_EVENT_ID,
+        FIELD_ROUTING_KEY,
         FIELD_CONTENT_LENGTH,
         FIELD_SEC_FETCH_SITE,
         FIELD_IDEMPOTENCY_KEY,

@@ -53,6 +53,7 @@ typedef enum http_field {
     FIELD_PRIORITY,        // RFC 9218: "u=0" to "u=7"
     FIELD_TIMEOUT,         // X-Request-Timeout: seconds, at most three decimals
     FIELD_LAST_EVENT_ID,
+    FIELD_ROUTING_KEY, // X-Routing-Key: the same key, the same version while a canary is out
     FIELDS_N,
 } http_field;
 

@@ -121,10 +121,20 @@ static void blame(response *r, int rc)
     if (rc == ERR_TIMEOUT && !r->at.code) r->at.code = "request_timeout";
 }
 
+static void count_queued(const waiting *w, int rc)
+{
+    const served *v = ((const call *)w)->inference->version;
+    if (rc < 0) return;
+    served_answered(v, v->n_slots - 1, w->in->n_rows);
+    if (atomic_load_explicit(&v->timed, memory_order_relaxed))
+        served_observe(v, v->n_slots - 1, w->out, clock_monotonic_ns() - w->since_ns);
+}
+
 static void finish_later(waiting *w, int rc, const err *e)
 {
     call *c = (call *)w;
     err mine = ERR_NONE;
+    count_queued(w, rc);
     if (rc < 0) {
         blame(c->response, rc);
         quota_give_back(c->request->who, (int64_t)c->inference->in.n_rows, c->taken_ms);
@@ -137,6 +147,7 @@ static void finish_waited(waiting *w, int rc, const err *e)
 {
     call *c = (call *)w;
     c->rc = rc;
+    count_queued(w, rc);
     if (rc < 0) c->error = *e;
     sem_post(&c->done);
 }
@@ -184,12 +195,16 @@ static int predict_here(const serving *s, const request *q, inference *i, err *e
     const served *v = i->version;
     model_meter_slot *meter = &v->meter->slots[s->slot];
     cost *measured = &v->running->cost;
-    bool look = counter_get(&meter->requests) % MEASURED_EVERY == 0;
+    bool timed = atomic_load_explicit(&v->timed, memory_order_relaxed);
+    bool look = timed || counter_get(&meter->requests) % MEASURED_EVERY == 0;
     uint64_t start = look ? clock_monotonic_ns() : 0;
     TRY(model_predict(v->model, &i->in, &i->out, q->memory, e));
-    if (look) cost_add(measured, i->in.n_rows, clock_monotonic_ns() - start);
+    uint64_t spent = look ? clock_monotonic_ns() - start : 0;
+    if (look) cost_add(measured, i->in.n_rows, spent);
+    if (timed) served_observe(v, s->slot, &i->out, spent);
     counter_add(&meter->rows, i->in.n_rows);
     counter_add(&meter->requests, 1);
+    served_answered(i->version, s->slot, i->in.n_rows);
     return 0;
 }
 

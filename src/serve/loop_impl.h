@@ -123,6 +123,7 @@ struct connection {
     size_t out_at;
     job *job;                // out with a worker
     uint64_t deadline_ns;    // of the present request; 0: none
+    uint64_t lot;            // of the present request
     job *upload;             // the request whose body is coming in pieces, while it is not out with a worker
     size_t piece_len;        // of the next piece: at in_at, followed by what is not decoded yet
     size_t progress;         // bytes of the body since its deadline was set
@@ -150,6 +151,7 @@ typedef struct common {
     sites sites;
     atomic_bool stopping;
     atomic_size_t n_connections;
+    catalog *catalog; // which is freed after the loops
     size_t n_loops, n_workers;
     loop **loops;
     const meters **meters; // n_loops

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "serve/access.h"
+#include "serve/rollout.h"
 
 enum { SUGGESTIONS_MAX = 64 };
 
@@ -49,31 +50,46 @@ int models_find(const serving *s, const request *q, str name, const snapshot_mod
     return 0;
 }
 
-static bool is_version(const served *v, str version)
+static int no_version(const snapshot_model *m, str version, response *r, err *e)
 {
-    char text[24];
-    snprintf(text, sizeof text, "%" PRId64, v->version);
-    return str_equal(version, str_of(text)) || str_equal(version, STR(ALIAS_DEFAULT));
+    const char *known = principal_name_of(m->name);
+    int64_t number = snapshot_version_of(m, version);
+    const snapshot_version *v = number > 0 ? snapshot_version_find(m, number) : NULL;
+    r->status = 404;
+    r->at.code = "unknown_version";
+    if (v && v->fault) {
+        r->status = 503;
+        r->at.code = v->evicted ? "not_loaded" : "model_broken";
+        return err_set(e, ERR_NOT_FOUND, "version %" PRId64 " of \"%s\" is not loaded: %s", number, known, v->fault);
+    }
+    return err_set(e, ERR_NOT_FOUND, "version \"%.*s\" of \"%s\" is not loaded",
+                   (int)(version.len < MODEL_NAME_MAX ? version.len : MODEL_NAME_MAX), version.data, known);
+}
+
+static int not_served(const snapshot_model *m, response *r, err *e)
+{
+    const char *known = principal_name_of(m->name);
+    r->status = m->unloaded || m->wanted ? 503 : 404;
+    r->at.code = m->unloaded ? "not_loaded" : m->wanted ? "model_broken" : "not_deployed";
+    if (m->unloaded) return err_set(e, ERR_NOT_FOUND, "\"%s\" was unloaded", known);
+    if (!m->wanted) return err_set(e, ERR_NOT_FOUND, "no version of \"%s\" is deployed", known);
+    return err_set(e, ERR_NOT_FOUND, "version %" PRId64 " of \"%s\" could not be loaded", m->wanted, known);
 }
 
 int models_pick(const serving *s, const request *q, str name, str version, const served **out, response *r, err *e)
 {
     const snapshot_model *m;
     TRY(models_find(s, q, name, &m, r, e));
-    const char *known = principal_name_of(m->name);
-    if (!m->now) {
-        r->status = m->wanted ? 503 : 404;
-        r->at.code = m->wanted ? "model_broken" : "not_deployed";
-        if (!m->wanted) return err_set(e, ERR_NOT_FOUND, "no version of \"%s\" is deployed", known);
-        return err_set(e, ERR_NOT_FOUND, "version %" PRId64 " of \"%s\" could not be loaded", m->wanted, known);
+    if (version.len == 0 || str_equal(version, STR(ALIAS_DEFAULT))) {
+        if (!m->now) return not_served(m, r, e);
+        bool canary =
+            version.len == 0 && m->canary && rollout_takes_canary(m, request_field(q, FIELD_ROUTING_KEY), q->lot);
+        r->picked = *out = canary ? m->canary : m->now;
+        return 0;
     }
-    if (version.len > 0 && !is_version(m->now, version)) {
-        r->status = 404;
-        r->at.code = "unknown_version";
-        return err_set(e, ERR_NOT_FOUND, "version \"%.*s\" of \"%s\" is not loaded",
-                       (int)(version.len < MODEL_NAME_MAX ? version.len : MODEL_NAME_MAX), version.data, known);
-    }
-    *out = m->now;
+    const snapshot_version *v = snapshot_version_find(m, snapshot_version_of(m, version));
+    if (!v || !v->served) return no_version(m, version, r, e);
+    r->picked = *out = v->served;
     return 0;
 }
 
@@ -82,7 +98,7 @@ size_t models_unready(const serving *s)
     size_t n = 0;
     for (size_t i = 0; i < s->models->n; i++) {
         const snapshot_model *m = &s->models->models[i];
-        n += m->wanted > 0 && (!m->now || !running_ready(m->now->running));
+        n += m->wanted > 0 && !m->unloaded && (!m->now || !running_ready(m->now->running));
     }
     return n;
 }

@@ -10,9 +10,9 @@
 MUST_CHECK int models_find(const serving *s, const request *q, str name, const snapshot_model **out, response *r,
                            err *e);
 
-// The version that is to answer a request. `version`: empty for the deployed one, else a number or an alias; one that
-// is not loaded is ERR_NOT_FOUND "unknown_version". Sets r->status and r->at.code on failure: "not_deployed" 404,
-// "model_broken" 503.
+// The version that is to answer a request. `version`: empty for the deployed one, else a number or an alias. What is
+// not there is ERR_NOT_FOUND; sets r->status and r->at.code: "not_deployed", "unknown_version" 404; "model_broken",
+// "not_loaded" (unloaded, or evicted) 503.
 MUST_CHECK int models_pick(const serving *s, const request *q, str name, str version, const served **out, response *r,
                            err *e);
 

@@ -79,6 +79,7 @@ typedef struct request {
     str parameters[ROUTE_PARAMETERS_MAX]; // of the pattern's {}, in order, percent-decoded and checked
     uint64_t deadline_ns;                 // clock_monotonic_ns() after which nobody waits for the answer; 0: none
     const atomic_bool *gone;              // set when the client has left, see request_over(); NULL on an event loop
+    uint64_t lot;                         // a random number of its own: decides where nothing that the client says does
     arena *memory;
     struct job *job; // on a worker: for whoever ends what HANDLER_AWAY left open, see work_finish(); else NULL
 } request;
@@ -139,8 +140,9 @@ struct response {
     const char *model; // that answered, for records: lives as long as the server; NULL: none did
     int64_t version;
     size_t n_rows;
-    response_stream *stream; // taken: follows `body`
-    body_sink *sink;         // taken: set by a handler of a route with ROUTE_TAKES_PIECES; none is a refusal
+    const struct served *picked; // the version that was chosen to answer; NULL: none yet
+    response_stream *stream;     // taken: follows `body`
+    body_sink *sink;             // taken: set by a handler of a route with ROUTE_TAKES_PIECES; none is a refusal
 };
 
 enum {

@@ -157,6 +157,7 @@ static int ready(serving *s, const request *q, response *r, err *e)
         json_quote(r->body, str_of(principal_name_of(m->name)));
         buf_format(r->body, ",\"wanted\":%" PRId64, m->wanted);
         if (m->now) buf_format(r->body, ",\"serving\":%" PRId64, m->now->version);
+        if (m->unloaded) buf_add_text(r->body, ",\"unloaded\":true");
         if (m->fault) {
             buf_add_text(r->body, ",\"fault\":");
             json_quote(r->body, str_of(m->fault));
@@ -176,8 +177,19 @@ static int metrics_text(serving *s, const request *q, response *r, err *e)
                "slipway_models_serving %zu\n"
                "# HELP slipway_models_faulty Models whose deployed version could not be loaded.\n"
                "# TYPE slipway_models_faulty gauge\nslipway_models_faulty %zu\n"
+               "# HELP slipway_versions_loaded Versions in memory.\n# TYPE slipway_versions_loaded gauge\n"
+               "slipway_versions_loaded %zu\n"
+               "# HELP slipway_models_memory_bytes Memory of the versions that are loaded.\n"
+               "# TYPE slipway_models_memory_bytes gauge\nslipway_models_memory_bytes %zu\n"
+               "# HELP slipway_models_memory_max_bytes What they may take.\n"
+               "# TYPE slipway_models_memory_max_bytes gauge\nslipway_models_memory_max_bytes %zu\n"
+               "# HELP slipway_version_loads_total Versions loaded since the start.\n"
+               "# TYPE slipway_version_loads_total counter\nslipway_version_loads_total %" PRIu64 "\n"
+               "# HELP slipway_versions_evicted_total Versions that had to make room.\n"
+               "# TYPE slipway_versions_evicted_total counter\nslipway_versions_evicted_total %" PRIu64 "\n"
                "# HELP slipway_model_version The version in service.\n# TYPE slipway_model_version gauge\n",
-               s->models->n_serving, s->models->n_faults);
+               s->models->n_serving, s->models->n_faults, s->models->n_loaded, s->models->memory, s->models->memory_max,
+               s->models->n_loads, s->models->n_evicted);
     for (size_t i = 0; i < s->models->n; i++)
         if (s->models->models[i].now)
             buf_format(r->body, "slipway_model_version{model=\"%s\"} %" PRId64 "\n", s->models->models[i].name,
@@ -276,7 +288,7 @@ static const char schemas[] =
     "'value':{'type':'array','items':{'type':['number','null']}}}}}},"
     "'model':{'type':'object','required':['name','version','status','aliases','versions'],'properties':{"
     "'name':{'type':'string'},'version':{'type':['integer','null'],'description':'In service'},"
-    "'status':{'enum':['not deployed','broken','stale','serving']},'fault':{'type':'string'},"
+    "'status':{'enum':['not deployed','unloaded','broken','stale','serving']},'fault':{'type':'string'},"
     "'task':{'type':'string'},'aliases':{'type':'object','additionalProperties':{'type':'integer'}},"
     "'versions':{'type':'array','items':{'type':['integer','object']}},'schema':{'type':'object'},"
     "'metrics':{'type':'object'},'memory':{'type':'integer'}}},"

@@ -8,12 +8,13 @@
 #include "serve/openai.h"
 #include "serve/protocol.h"
 #include "serve/rest.h"
+#include "serve/rest_deployments.h"
 #include "serve/v2.h"
 
 static const protocol_row *const rows[] = {
-    &rest_protocol,      &rest_registry_protocol,   &rest_access_protocol, &rest_datasets_protocol,
-    &rest_jobs_protocol, &rest_signatures_protocol, &v2_protocol,          &kserve_protocol,
-    &mlflow_protocol,    &openai_protocol,          &graphql_protocol,
+    &rest_protocol,          &rest_registry_protocol, &rest_deployments_protocol, &rest_access_protocol,
+    &rest_datasets_protocol, &rest_jobs_protocol,     &rest_signatures_protocol,  &v2_protocol,
+    &kserve_protocol,        &mlflow_protocol,        &openai_protocol,           &graphql_protocol,
 };
 
 const protocol_row *const *protocol_rows(size_t *n)

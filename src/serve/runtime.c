@@ -3,6 +3,7 @@
 #include "serve/runtime.h"
 
 #include <pthread.h>
+#include <semaphore.h>
 
 #include "base/mem.h"
 
@@ -224,6 +225,37 @@ bool running_ready(const running *r)
 size_t running_memory(const running *r)
 {
     return r->memory + model_memory(r->model);
+}
+
+typedef struct patient {
+    waiting waiting; // first: the batcher gives back its address
+    sem_t done;
+    int rc;
+    err error;
+} patient;
+
+static void wake(waiting *w, int rc, const err *e)
+{
+    patient *p = (patient *)w;
+    p->rc = rc;
+    if (rc < 0) p->error = *e;
+    sem_post(&p->done);
+}
+
+int running_predict(running *r, const batch *in, prediction *out, arena *a, err *e)
+{
+    if (!r->queue) return model_predict(r->model, in, out, a, e);
+    unsigned unused;
+    patient p = {.waiting = {.in = in, .out = out, .memory = a, .urgency = URGENCIES_N - 1, .done = wake}};
+    sem_init(&p.done, 0, 0);
+    int rc = batcher_add(r->queue, &p.waiting, &unused, e);
+    if (rc == 0) {
+        while (sem_wait(&p.done) < 0) continue; // a signal
+        rc = p.rc;
+        if (rc < 0 && e) *e = p.error;
+    }
+    sem_destroy(&p.done);
+    return rc;
 }
 
 void running_close(running *r)

@@ -64,6 +64,10 @@ MUST_CHECK int running_open(running **out, runtime *rt, const char *label, model
                             err *e);
 void running_close(running *r); // before the model is dropped; nobody predicts any more; NULL is fine
 
+// A prediction that nobody's request waits for: the first one, and shadow traffic. Waits its turn, behind requests. Not
+// on an event loop.
+MUST_CHECK int running_predict(running *r, const batch *in, prediction *out, arena *a, err *e);
+
 bool running_ready(const running *r);    // false: its runner fails again and again
 size_t running_memory(const running *r); // bytes: the model, here or in its runner
 

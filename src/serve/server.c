@@ -11,7 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "base/clock.h"
+#include "automl/memory.h"
 #include "base/files.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -24,6 +24,7 @@ enum {
     LOOPS_MAX = 256,
     WORKERS_MIN = 4, // they wait for disks more than they compute
     WATCH_MS = 50,
+    WATCH_NICE = 10,
     TLS_WATCHES = 20, // every second
     DESCRIPTORS_BESIDE = 512
 };
@@ -31,7 +32,6 @@ enum {
 struct server {
     common common; // its options have a host of their own
     runtime *runtime;
-    catalog *catalog;
     trusted_keys trusted;
     char *host, *data_dir, *admin_listen;
     char *socket_path; // NULL: there is no socket
@@ -43,9 +43,6 @@ struct server {
     size_t n_threads;
     pthread_t watcher;
     bool watching;
-    pthread_mutex_t watch_lock; // guards watch_end
-    pthread_cond_t watch_wake;
-    bool watch_end;
     unsigned n_watches;
     atomic_bool reload;
 };
@@ -158,7 +155,20 @@ static size_t processors(void)
     return n < 1 ? 1 : n > LOOPS_MAX ? LOOPS_MAX : (size_t)n;
 }
 
+static size_t models_memory(const server_options *o)
+{
+    if (o->models_memory_max > 0) return o->models_memory_max;
+    uint64_t half = memory_available() / 2;
+    return half < SIZE_MAX ? (size_t)half : SIZE_MAX;
+}
+
 // Birth and death.
+
+static void publish(server *s)
+{
+    for (size_t i = 0; i < s->common.n_loops; i++)
+        loop_publish(s->common.loops[i], catalog_snapshot(s->common.catalog));
+}
 
 static int fill(server *s, const server_options *o, err *e)
 {
@@ -181,10 +191,10 @@ static int fill(server *s, const server_options *o, err *e)
     c->options.admin_listen = s->admin_listen;
     fit_descriptors(&c->options);
     TRY(runtime_new(&s->runtime, &c->options.runtime, e));
-    TRY(catalog_new(&s->catalog, s->data_dir, c->n_loops + c->n_workers, s->runtime, e));
+    TRY(catalog_new(&c->catalog, s->data_dir, c->n_loops + c->n_workers, s->runtime, models_memory(o), e));
     if (o->trusted_keys) {
         TRY(trusted_keys_load(&s->trusted, o->trusted_keys, e));
-        catalog_trust(s->catalog, &s->trusted);
+        catalog_trust(c->catalog, &s->trusted);
     }
     TRY(instance_of(s->data_dir, c->instance, e));
     if (o->tls_cert[0]) {
@@ -199,8 +209,8 @@ static int fill(server *s, const server_options *o, err *e)
     TRY(check_exposure(s, e));
     TRY(sites_init(&c->sites, s->host, !s->exposed, o->allowed_hosts, o->cors_origins, e));
     bool changed;
-    TRY(catalog_refresh(s->catalog, &changed, e));
-    for (size_t i = 0; i < c->n_loops; i++) loop_publish(c->loops[i], catalog_snapshot(s->catalog));
+    TRY(catalog_refresh(c->catalog, &changed, e));
+    publish(s);
     return 0;
 }
 
@@ -212,12 +222,6 @@ int server_new(server **out, const server_options *o, err *e)
     if (!s) return err_set(e, ERR_MEMORY, "no memory for a server");
     pthread_mutex_init(&s->common.lock, NULL);
     pthread_cond_init(&s->common.wake, NULL);
-    pthread_mutex_init(&s->watch_lock, NULL);
-    pthread_condattr_t clock;
-    pthread_condattr_init(&clock);
-    pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
-    pthread_cond_init(&s->watch_wake, &clock);
-    pthread_condattr_destroy(&clock);
     int rc = fill(s, o, e);
     if (rc < 0) {
         server_free(s);
@@ -233,7 +237,7 @@ void server_free(server *s)
     runtime_stop(s->runtime);
     for (size_t i = 0; s->common.loops && i < s->common.n_loops; i++) loop_free(s->common.loops[i]);
     observer_free(s->common.observer); // its records point to what the catalog keeps
-    catalog_free(s->catalog);
+    catalog_free(s->common.catalog);
     tls_free(s->common.tls);
     trusted_keys_clear(&s->trusted);
     runtime_free(s->runtime);
@@ -248,8 +252,6 @@ void server_free(server *s)
     mem_free(s->socket_path);
     pthread_mutex_destroy(&s->common.lock);
     pthread_cond_destroy(&s->common.wake);
-    pthread_mutex_destroy(&s->watch_lock);
-    pthread_cond_destroy(&s->watch_wake);
     mem_free(s);
 }
 
@@ -270,21 +272,12 @@ bool server_made_key(const server *s)
 
 // The watch.
 
-// True: the server stops.
-static bool wait_a_moment(server *s)
+// Loading must not take a processor from those who answer. On Linux this is of the calling thread alone; where it is
+// not allowed, nothing is lost but that.
+static void be_modest(void)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_nsec += WATCH_MS * 1000000L;
-    if (until.tv_nsec >= 1000000000L) {
-        until.tv_nsec -= 1000000000L;
-        until.tv_sec++;
-    }
-    pthread_mutex_lock(&s->watch_lock);
-    while (!s->watch_end && pthread_cond_timedwait(&s->watch_wake, &s->watch_lock, &until) == 0) continue;
-    bool end = s->watch_end;
-    pthread_mutex_unlock(&s->watch_lock);
-    return end;
+    int rc = setpriority(PRIO_PROCESS, 0, WATCH_NICE);
+    (void)rc;
 }
 
 // A certificate that was replaced is shown to new connections; a bad one is not, and the log says why.
@@ -302,7 +295,7 @@ static void look_at_certificates(server *s)
 static void tend_quotas(server *s, bool ends, int *last)
 {
     err e = ERR_NONE;
-    int rc = catalog_tend_quotas(s->catalog, ends, &e);
+    int rc = catalog_tend_quotas(s->common.catalog, ends, &e);
     if (rc < 0 && rc != *last) log_event(LOG_ERROR, "usage cannot be recorded", "%s", e.msg);
     *last = rc;
 }
@@ -310,17 +303,19 @@ static void tend_quotas(server *s, bool ends, int *last)
 static void *watch(void *context)
 {
     server *s = context;
+    catalog *c = s->common.catalog;
     int last = 0, quotas_last = 0; // said once, not twenty times a second
-    while (!wait_a_moment(s)) {
+    be_modest();
+    while (catalog_wait(c, WATCH_MS)) {
         err e = ERR_NONE;
         bool changed;
-        int rc = catalog_refresh(s->catalog, &changed, &e);
+        int rc = catalog_refresh(c, &changed, &e);
         if (rc < 0 && rc != last) log_event(LOG_ERROR, "registry cannot be read", "%s", e.msg);
         if (rc == 0 && last < 0) log_event(LOG_INFO, "registry can be read again", " ");
         last = rc;
-        for (size_t i = 0; rc == 0 && changed && i < s->common.n_loops; i++)
-            loop_publish(s->common.loops[i], catalog_snapshot(s->catalog));
-        catalog_sweep(s->catalog);
+        if (rc == 0 && changed) publish(s);
+        catalog_settle(c);
+        catalog_sweep(c);
         tend_quotas(s, false, &quotas_last);
         look_at_certificates(s);
     }
@@ -370,10 +365,7 @@ int server_run(server *s, err *e)
     s->common.jobs = NULL;
     runtime_stop(s->runtime);
     if (s->watching) {
-        pthread_mutex_lock(&s->watch_lock);
-        s->watch_end = true;
-        pthread_cond_signal(&s->watch_wake);
-        pthread_mutex_unlock(&s->watch_lock);
+        catalog_end(s->common.catalog);
         pthread_join(s->watcher, NULL);
         s->watching = false;
         int last = 0;

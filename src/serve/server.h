@@ -29,6 +29,7 @@ typedef struct server_options {
     uint32_t stop_ms_max;      // how long a graceful stop waits for requests in flight
     size_t request_memory_max; // ceiling of a request's arena, and of its answer
     runtime_options runtime;   // how versions are run
+    size_t models_memory_max;  // bytes of all loaded versions; 0: half of what is available at the start
     size_t buffers_max;        // bytes of requests and answers that are on their way, of all connections together
     // Jobs, see docs/protocols/jobs.md.
     size_t jobs_max, jobs_queued_max; // runs at once (0: none are taken), and waiting

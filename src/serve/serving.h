@@ -28,6 +28,7 @@ struct serving {
     const principal *who; // of the present request
     const peer *peer;     // who is at the other end of the present request; NULL in tests
     struct jobs *jobs;    // of a worker, see jobs.h
+    catalog *catalog;     // of a worker: for its orders; NULL on an event loop
     const sites *sites;   // names of this server, and whose pages may call it
     uint64_t lag_ns;      // of an event loop: the longest that a request can have waited for it
     bool loopback;        // bound to a loopback address

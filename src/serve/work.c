@@ -154,6 +154,7 @@ static void *run(void *context)
                     .registry = &opened,
                     .jobs = s->jobs,
                     .sites = &s->sites,
+                    .catalog = s->catalog,
                     .loopback = s->loopback};
     mem_free(at);
     for (job *j; (j = next_job(s));) {

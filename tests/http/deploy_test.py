@@ -81,8 +81,12 @@ class Deploys(ServiceTest):
         before = self.server.ask(get("/api/v1/models/diabetes")).json()["version"]
         store = os.path.join(self.environment["SLIPWAY_DATA_DIR"], "blobs")
         known = set(glob.glob(store + "/**", recursive=True))
-        # Stored, but not deployed: then its blobs are spoilt, then it is deployed.
+        # Stored, but not loaded, since no alias points at it: then its blobs are spoilt, then it is deployed.
         run(self.environment, "deploy", third, "--name", "diabetes", "--alias", "candidate")
+        run(self.environment, "alias", "diabetes", "candidate", "--remove")
+        self.wait_until(lambda: not any(
+            v["loaded"] for v in self.server.ask(get("/api/v1/models/diabetes")).json()["versions"]
+            if v["version"] == before + 1))
         for path in set(glob.glob(store + "/**", recursive=True)) - known:
             if os.path.isfile(path):
                 os.chmod(path, 0o600)

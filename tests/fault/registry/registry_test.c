@@ -2,6 +2,7 @@
 // fail at the 1st, 2nd, ... moment. A failed operation has changed nothing and left nothing; an acknowledged one is
 // there.
 // SPDX-License-Identifier: Apache-2.0
+#include "registry/deployments.h"
 #include "registry/registry.h"
 
 #include "base/files.h"
@@ -167,6 +168,31 @@ static void prepare_roll_back(scene *s, registry *r)
     s->production = 2;
 }
 
+static int promote(scene *s, registry *r, err *e)
+{
+    (void)s;
+    return registry_deployment_end(r, "m", 0, DEPLOYMENT_PROMOTED, "{}", NULL, e);
+}
+
+static void check_promote(scene *s, registry *r)
+{
+    err e = ERR_NONE;
+    deployment_list l;
+    check_state(s, r, s->n_versions, 2);
+    check_ok(registry_deployments(r, &l, &e), &e);
+    assert_int_equal(l.n, s->production == 1); // both or neither
+    deployment_list_clear(&l);
+}
+
+static void prepare_promote(scene *s, registry *r)
+{
+    err e = ERR_NONE;
+    const deployment d = {.model = "m", .canary = 2, .weight = 100, .guards = GUARDS_DEFAULT};
+    check_ok(registry_alias_set(r, "m", ALIAS_DEFAULT, 1, &e), &e);
+    check_ok(registry_deployment_set(r, &d, &e), &e);
+    s->production = 1;
+}
+
 static int remove_version(scene *s, registry *r, err *e)
 {
     return registry_remove(r, "m", s->production, true, e);
@@ -311,6 +337,7 @@ static const struct operation {
 } operations[] = {
     {"deploy", deploy, check_deploy, prepare_deploy},
     {"rollback", roll_back, check_roll_back, prepare_roll_back},
+    {"promote", promote, check_promote, prepare_promote},
     {"remove", remove_version, check_remove_version, prepare_remove},
     {"read", look_around, check_nothing_changed, prepare_nothing},
     {"gc", collect, check_nothing_changed, prepare_collect},
