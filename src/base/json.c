@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/decimal.h"
 #include "base/mem.h"
 #include "base/utf8.h"
@@ -282,6 +283,12 @@ int json_member_boolean(const json_t *object, const char *key, bool *out, err *e
     if (!json_is_boolean(value)) return wrong_type(key, "true or false", e);
     *out = json_is_true(value);
     return 0;
+}
+
+json_t *json_time(int64_t utc_ms)
+{
+    char text[CLOCK_TEXT_SIZE];
+    return utc_ms ? json_string(clock_format_utc(utc_ms, text)) : json_null();
 }
 
 json_t *json_number(double value)

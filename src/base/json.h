@@ -36,6 +36,9 @@ MUST_CHECK int json_member_boolean(const json_t *object, const char *key, bool *
 // A real as JSON has it: null for NaN, "inf" and "-inf" for the ends. NULL without memory.
 json_t *json_number(double value);
 
+// A time for people, "2026-01-31T12:00:00.000Z", from clock_utc_ms(): null for 0, which is never. NULL without memory.
+json_t *json_time(int64_t utc_ms);
+
 // Sets object[key] = value and takes the reference, also on failure (a NULL value is ERR_MEMORY).
 MUST_CHECK int json_put(json_t *object, const char *key, json_t *value, err *e);
 MUST_CHECK int json_push(json_t *array, json_t *value, err *e);

@@ -112,24 +112,6 @@ static void roles_text(unsigned roles, char text[80])
             snprintf(text + strlen(text), 80 - strlen(text), "%s%s", text[0] ? "," : "", key_role_name(i));
 }
 
-static json_t *time_json(int64_t ms)
-{
-    char text[CLOCK_TEXT_SIZE];
-    return ms ? json_string(clock_format_utc(ms, text)) : json_null();
-}
-
-static json_t *key_json(const registry_key *k)
-{
-    json_t *roles = json_array(), *models = json_array();
-    for (size_t i = 0; i < ROLES_N; i++)
-        if (k->roles & 1U << i) json_array_append_new(roles, json_string(key_role_name(i)));
-    for (size_t i = 0; i < k->n_models; i++) json_array_append_new(models, json_string(k->models[i]));
-    return json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "id", k->id, "label", k->label, "tenant",
-                     k->tenant, "roles", roles, "models", models, "created", time_json(k->created_ms), "expires",
-                     time_json(k->expires_ms), "rotated", time_json(k->rotated_ms), "revoked", time_json(k->revoked_ms),
-                     "used", time_json(k->used_ms));
-}
-
 static int print_new(const char *verb, const char *id, const char *text, int64_t overlap_s, err *e)
 {
     if (arguments_json()) {
@@ -222,7 +204,7 @@ static int list(registry *r, const keys_input *in, err *e)
     int rc = 0;
     if (arguments_json()) {
         json_t *all = json_array();
-        for (size_t i = 0; i < l.n; i++) json_array_append_new(all, key_json(&l.keys[i]));
+        for (size_t i = 0; i < l.n; i++) json_array_append_new(all, registry_key_json(&l.keys[i]));
         rc = print_json("keys", all) ? err_set(e, ERR_IO, "standard output") : 0;
     } else if (l.n == 0) {
         printf("no keys yet: \"slipway keys create LABEL --role ROLE\" makes one\n");

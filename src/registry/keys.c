@@ -365,3 +365,15 @@ int registry_keys(registry *r, const char *tenant, key_list *out, err *e)
     *out = l;
     return 0;
 }
+
+json_t *registry_key_json(const registry_key *k)
+{
+    json_t *roles = json_array(), *models = json_array();
+    for (size_t i = 0; i < ROLES_N; i++)
+        if (k->roles & 1U << i) json_array_append_new(roles, json_string(key_role_name(i)));
+    for (size_t i = 0; i < k->n_models; i++) json_array_append_new(models, json_string(k->models[i]));
+    return json_pack("{s:s,s:s,s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "id", k->id, "label", k->label, "tenant", k->tenant,
+                     "roles", roles, "models", models, "created", json_time(k->created_ms), "expires",
+                     json_time(k->expires_ms), "rotated", json_time(k->rotated_ms), "revoked", json_time(k->revoked_ms),
+                     "used", json_time(k->used_ms));
+}

@@ -73,6 +73,8 @@ MUST_CHECK int registry_key_rotate(registry *r, const char *id, const char *tena
 MUST_CHECK int registry_key_revoke(registry *r, const char *id, const char *tenant, err *e);
 MUST_CHECK int registry_keys(registry *r, const char *tenant, key_list *out, err *e); // revoked ones too
 void key_list_clear(key_list *l);
+// What may be told of a key: everything but its sums. NULL without memory.
+json_t *registry_key_json(const registry_key *k);
 
 // Whether a text has the form of a key, crc included; `id` is a view.
 bool key_parse(str text, str *id);

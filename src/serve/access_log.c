@@ -13,6 +13,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "serve/http.h"
 #include "serve/observer_impl.h"
 
 struct access_log {
@@ -20,19 +21,6 @@ struct access_log {
     int fd;
     bool failed; // the last write did
 };
-
-static const char *method_name(http_method m)
-{
-    switch (m) {
-    case HTTP_GET: return "GET";
-    case HTTP_HEAD: return "HEAD";
-    case HTTP_POST: return "POST";
-    case HTTP_PUT: return "PUT";
-    case HTTP_DELETE: return "DELETE";
-    case HTTP_OPTIONS: return "OPTIONS";
-    default: return "OTHER";
-    }
-}
 
 static void put_text(buf *out, const char *name, const char *text)
 {
@@ -48,7 +36,7 @@ void access_log_line(const observed *o, buf *out)
     trace_hex(r->trace.trace_id, TRACE_ID_BYTES, trace_id);
     trace_hex(r->trace.span_id, SPAN_ID_BYTES, span_id);
     buf_format(out, "{\"time\":\"%s\",\"method\":\"%s\",\"route\":", clock_format_utc(o->start_utc_ns / 1000000, time),
-               method_name(r->method));
+               http_method_name(r->method));
     json_quote(out, str_of(r->route ? r->route->pattern : ""));
     buf_format(out, ",\"status\":%d,\"duration_us\":%" PRIu64 ",\"received\":%" PRIu64 ",\"sent\":%" PRIu64, r->status,
                (r->end_ns - r->start_ns) / 1000, r->received_bytes, r->sent_bytes);

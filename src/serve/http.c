@@ -647,6 +647,19 @@ bool http_parse_timeout(str value, uint64_t *ns)
     return true;
 }
 
+const char *http_method_name(http_method method)
+{
+    switch (method) {
+    case HTTP_GET: return "GET";
+    case HTTP_HEAD: return "HEAD";
+    case HTTP_POST: return "POST";
+    case HTTP_PUT: return "PUT";
+    case HTTP_DELETE: return "DELETE";
+    case HTTP_OPTIONS: return "OPTIONS";
+    default: return "_OTHER";
+    }
+}
+
 const char *http_reason(int status)
 {
     switch (status) {

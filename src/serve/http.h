@@ -115,6 +115,9 @@ static inline str request_field(const request *q, http_field f)
 // X-Request-Timeout: seconds, at most a day, with at most three decimals, more than 0. False if it is none.
 bool http_parse_timeout(str value, uint64_t *ns);
 
+// "GET", "POST" ...; "_OTHER" for what is none of ours, as OpenTelemetry says it.
+const char *http_method_name(http_method method);
+
 // Reason phrases: "Not Found".
 const char *http_reason(int status);
 

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "base/json.h"
+#include "serve/http.h"
 #include "serve/otlp_impl.h"
 
 enum { KIND_SERVER = 2, STATUS_ERROR = 2, ATTRIBUTES_MAX = 8, SPAN_NAME_MAX = 160, SPAN_BYTES_MAX = 4096 };
@@ -67,24 +68,11 @@ static void put_attribute_json(buf *out, const otlp_attribute *a, bool first)
     }
 }
 
-static const char *method_name(http_method m)
-{
-    switch (m) {
-    case HTTP_GET: return "GET";
-    case HTTP_HEAD: return "HEAD";
-    case HTTP_POST: return "POST";
-    case HTTP_PUT: return "PUT";
-    case HTTP_DELETE: return "DELETE";
-    case HTTP_OPTIONS: return "OPTIONS";
-    default: return "_OTHER";
-    }
-}
-
 // The names are those of the semantic conventions for HTTP where they have one.
 static size_t list_attributes(const request_record *r, otlp_attribute all[ATTRIBUTES_MAX])
 {
     size_t n = 0;
-    all[n++] = (otlp_attribute){.key = STR("http.request.method"), .text = str_of(method_name(r->method))};
+    all[n++] = (otlp_attribute){.key = STR("http.request.method"), .text = str_of(http_method_name(r->method))};
     if (r->route) all[n++] = (otlp_attribute){.key = STR("http.route"), .text = str_of(r->route->pattern)};
     all[n++] = (otlp_attribute){.key = STR("http.response.status_code"), .number = r->status};
     if (r->key[0]) all[n++] = (otlp_attribute){.key = STR("slipway.key"), .text = str_of(r->key)};
@@ -153,7 +141,7 @@ void otlp_encode_span(bool json, const observed *o, buf *out)
 {
     const request_record *r = o->record;
     char name[SPAN_NAME_MAX];
-    snprintf(name, sizeof name, "%s%s%s", method_name(r->method), r->route ? " " : "",
+    snprintf(name, sizeof name, "%s%s%s", http_method_name(r->method), r->route ? " " : "",
              r->route ? r->route->pattern : "");
     uint64_t start = (uint64_t)o->start_utc_ns, end = start + (r->end_ns - r->start_ns);
     if (json)

@@ -35,24 +35,6 @@ static int fails(response *r, const char *code, int rc)
 
 // ---- keys
 
-static json_t *time_json(int64_t ms)
-{
-    char text[CLOCK_TEXT_SIZE];
-    return ms ? json_string(clock_format_utc(ms, text)) : json_null();
-}
-
-static json_t *key_json(const registry_key *k)
-{
-    json_t *roles = json_array(), *models = json_array();
-    for (size_t i = 0; i < ROLES_N; i++)
-        if (k->roles & 1U << i) json_array_append_new(roles, json_string(key_role_name(i)));
-    for (size_t i = 0; i < k->n_models; i++) json_array_append_new(models, json_string(k->models[i]));
-    return json_pack("{s:s,s:s,s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "id", k->id, "label", k->label, "tenant", k->tenant,
-                     "roles", roles, "models", models, "created", time_json(k->created_ms), "expires",
-                     time_json(k->expires_ms), "rotated", time_json(k->rotated_ms), "revoked", time_json(k->revoked_ms),
-                     "used", time_json(k->used_ms));
-}
-
 static int list_keys(serving *s, const request *q, response *r, err *e)
 {
     registry *g;
@@ -60,7 +42,7 @@ static int list_keys(serving *s, const request *q, response *r, err *e)
     TRY(serving_registry(s, &g, e));
     TRY(registry_keys(g, tenant_of(q), &l, e));
     json_t *all = json_array();
-    for (size_t i = 0; i < l.n; i++) json_array_append_new(all, key_json(&l.keys[i]));
+    for (size_t i = 0; i < l.n; i++) json_array_append_new(all, registry_key_json(&l.keys[i]));
     key_list_clear(&l);
     return rest_send(r, json_pack("{s:o}", "keys", all), e);
 }
@@ -86,7 +68,7 @@ static int get_key(serving *s, const request *q, response *r, err *e)
     TRY(registry_keys(g, tenant_of(q), &l, e));
     json_t *found = NULL;
     for (size_t i = 0; i < l.n && !found; i++)
-        if (strcmp(l.keys[i].id, id) == 0) found = key_json(&l.keys[i]);
+        if (strcmp(l.keys[i].id, id) == 0) found = registry_key_json(&l.keys[i]);
     key_list_clear(&l);
     if (!found) return fails(r, "unknown_key", err_set(e, ERR_NOT_FOUND, "there is no key \"%s\"", id));
     return rest_send(r, found, e);

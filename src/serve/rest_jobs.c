@@ -30,12 +30,6 @@ static bool is_batch(const request *q)
 
 // What is told of a run.
 
-static json_t *time_json(int64_t ms)
-{
-    char text[CLOCK_TEXT_SIZE];
-    return ms ? json_string(clock_format_utc(ms, text)) : json_null();
-}
-
 static int put_parsed(json_t *to, const char *key, const char *text, const char *without, err *e)
 {
     json_t *j;
@@ -48,8 +42,8 @@ static int put_parsed(json_t *to, const char *key, const char *text, const char 
 static int run_json(const run_record *run, bool whole, json_t **out, err *e)
 {
     json_t *j = json_pack("{s:s,s:s,s:s,s:s,s:o,s:o,s:o}", "id", run->id, "kind", run->kind, "state",
-                          run_state_name(run->state), "dataset", run->dataset, "created", time_json(run->created_ms),
-                          "started", time_json(run->started_ms), "ended", time_json(run->ended_ms));
+                          run_state_name(run->state), "dataset", run->dataset, "created", json_time(run->created_ms),
+                          "started", json_time(run->started_ms), "ended", json_time(run->ended_ms));
     int rc = j ? 0 : err_set(e, ERR_MEMORY, "no memory for an answer");
     if (rc == 0) rc = json_put(j, "number", json_integer(run->number), e);
     if (rc == 0 && run->state == RUN_FAILED)

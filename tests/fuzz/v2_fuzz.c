@@ -1,50 +1,22 @@
 // The body of an inference request, JSON and binary, over any bytes, against a schema with every type, or one with a
 // tensor of several columns. The first two bytes say which, and how much of the rest is JSON, as
 // Inference-Header-Content-Length does. What is accepted lies in memory, has the shape it says, and is accepted again
-// with the same values. SPDX-License-Identifier: Apache-2.0
-#include <math.h>
-#include <stdint.h>
-#include <string.h>
-
+// with the same values.
+// SPDX-License-Identifier: Apache-2.0
+#include "base/arena.h"
+#include "helpers/batches.h"
 #include "serve/v2_decode.h"
 #include "unit/serve/schema_alike.h"
 #include "unit/serve/schema_of_all.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-// assert() that a release build keeps.
-#define must(truth) ((truth) ? (void)0 : __builtin_trap())
-
 enum { ROWS_MAX = 300 };
-
-static uint64_t mix(uint64_t hash, const void *data, size_t len)
-{
-    for (size_t i = 0; i < len; i++) hash = (hash ^ ((const uint8_t *)data)[i]) * 1099511628211u;
-    return hash;
-}
 
 static uint64_t sum_of(const v2_infer *q)
 {
-    const batch *b = &q->in;
-    uint64_t hash = b->n_rows;
-    must(b->n_rows > 0 && b->n_rows <= ROWS_MAX);
     must(q->n_outputs > 0 && q->n_outputs <= V2_OUTPUTS_MAX);
-    for (size_t i = 0; i < b->schema->n_inputs; i++) {
-        const batch_column *c = &b->columns[i];
-        bool missing_ok = b->schema->inputs[i].missing_ok;
-        for (size_t row = 0; row < b->n_rows; row++) {
-            if (c->f32) {
-                must(!isinf(c->f32[row]) && (missing_ok || !isnan(c->f32[row])));
-                hash = mix(hash, &c->f32[row], sizeof *c->f32);
-            } else if (c->i64) {
-                hash = mix(hash, &c->i64[row], sizeof *c->i64);
-            } else {
-                must(missing_ok || c->strings[row].len > 0);
-                hash = mix(hash, c->strings[row].data, c->strings[row].len);
-            }
-        }
-    }
-    return mix(hash, q->id.data, q->id.len);
+    return batch_mix(batch_sum(&q->in, ROWS_MAX), q->id.data, q->id.len);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

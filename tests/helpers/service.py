@@ -107,6 +107,21 @@ def run(environment, *arguments):
     return done.stdout
 
 
+def children(pid):
+    """(pid, state, name of its command) of each."""
+    found = []
+    for entry in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{entry}/stat") as f:
+                name, rest = f.read().rsplit(")", 1)
+        except OSError:
+            continue
+        state, parent = rest.split()[:2]
+        if int(parent) == pid:
+            found.append((int(entry), state, name.split("(", 1)[1]))
+    return found
+
+
 class Server:
     def __init__(self, environment, *arguments):
         self.log = tempfile.TemporaryFile("w+")

@@ -9,25 +9,10 @@ import time
 import unittest
 
 from helpers.nets import row, write_net
-from helpers.service import BODY, PREDICT, Server, ServiceTest, get, post
+from helpers.service import BODY, PREDICT, Server, ServiceTest, children, get, post
 
 NET = "/api/v1/models/net/predict"
 ASK = post(json.dumps({"rows": [row()]}).encode(), NET)
-
-
-def children(pid):
-    """(pid, state, name of its command) of each."""
-    found = []
-    for entry in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            with open(f"/proc/{entry}/stat") as f:
-                name, rest = f.read().rsplit(")", 1)
-        except OSError:
-            continue
-        state, parent = rest.split()[:2]
-        if int(parent) == pid:
-            found.append((int(entry), state, name.split("(", 1)[1]))
-    return found
 
 
 class RunnerTest(ServiceTest):

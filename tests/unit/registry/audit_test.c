@@ -5,33 +5,8 @@
 #include "base/files.h"
 #include "check.h"
 #include "helpers/packages.h"
+#include "helpers/registry_place.h"
 #include "registry/registry_impl.h"
-
-typedef struct place {
-    char *folder, *dir;
-    registry *r;
-} place;
-
-static int set_up(void **state)
-{
-    place *p = mem_zalloc(1, sizeof *p);
-    err e = ERR_NONE;
-    p->folder = check_folder();
-    p->dir = path_join(p->folder, "data");
-    check_ok(registry_open(&p->r, p->dir, NULL, &e), &e);
-    *state = p;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    place *p = *state;
-    registry_close(p->r);
-    check_folder_free(p->folder);
-    mem_free(p->dir);
-    mem_free(p);
-    return 0;
-}
 
 static void record(place *p, const char *action, const char *object)
 {
@@ -172,10 +147,10 @@ static void long_logs_are_read_in_pages(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(changes_are_recorded, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(long_texts_are_cut, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(what_was_changed_is_seen, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(long_logs_are_read_in_pages, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(changes_are_recorded, place_set_up, place_tear_down),
+        cmocka_unit_test_setup_teardown(long_texts_are_cut, place_set_up, place_tear_down),
+        cmocka_unit_test_setup_teardown(what_was_changed_is_seen, place_set_up, place_tear_down),
+        cmocka_unit_test_setup_teardown(long_logs_are_read_in_pages, place_set_up, place_tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

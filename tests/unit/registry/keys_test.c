@@ -7,33 +7,8 @@
 #include "base/files.h"
 #include "base/mem.h"
 #include "check.h"
+#include "helpers/registry_place.h"
 #include "registry/registry_impl.h"
-
-typedef struct place {
-    char *folder, *dir;
-    registry *r;
-} place;
-
-static int set_up(void **state)
-{
-    place *p = mem_zalloc(1, sizeof *p);
-    err e = ERR_NONE;
-    p->folder = check_folder();
-    p->dir = path_join(p->folder, "data");
-    check_ok(registry_open(&p->r, p->dir, NULL, &e), &e);
-    *state = p;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    place *p = *state;
-    registry_close(p->r);
-    check_folder_free(p->folder);
-    mem_free(p->dir);
-    mem_free(p);
-    return 0;
-}
 
 static const key_options plain = {.label = "a label", .tenant = "", .roles = ROLE_PREDICTOR};
 
@@ -205,11 +180,11 @@ static void nonsense_is_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(a_key_has_a_form, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(only_a_sum_is_kept, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(keys_are_listed, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(rotation_has_an_overlap, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(nonsense_is_refused, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_key_has_a_form, place_set_up, place_tear_down),
+        cmocka_unit_test_setup_teardown(only_a_sum_is_kept, place_set_up, place_tear_down),
+        cmocka_unit_test_setup_teardown(keys_are_listed, place_set_up, place_tear_down),
+        cmocka_unit_test_setup_teardown(rotation_has_an_overlap, place_set_up, place_tear_down),
+        cmocka_unit_test_setup_teardown(nonsense_is_refused, place_set_up, place_tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

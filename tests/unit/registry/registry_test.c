@@ -8,34 +8,8 @@
 #include "base/files.h"
 #include "check.h"
 #include "helpers/packages.h"
+#include "helpers/registry_place.h"
 #include "registry/registry_impl.h"
-
-typedef struct place {
-    char *folder; // of the test
-    char *dir;    // of the registry in it
-    registry *r;
-} place;
-
-static int set_up(void **state)
-{
-    place *p = mem_zalloc(1, sizeof *p);
-    err e = ERR_NONE;
-    p->folder = check_folder();
-    p->dir = path_join(p->folder, "data");
-    check_ok(registry_open(&p->r, p->dir, NULL, &e), &e);
-    *state = p;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    place *p = *state;
-    registry_close(p->r);
-    check_folder_free(p->folder);
-    mem_free(p->dir);
-    mem_free(p);
-    return 0;
-}
 
 static package *make(int tag)
 {
@@ -654,7 +628,7 @@ int main(void)
     json_init();
     err e = ERR_NONE;
     if (db_init(&e) < 0) return 1;
-#define WITH_PLACE(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+#define WITH_PLACE(test) cmocka_unit_test_setup_teardown(test, place_set_up, place_tear_down)
     const struct CMUnitTest tests[] = {
         WITH_PLACE(versions_count_up_and_are_loaded),
         WITH_PLACE(a_run_that_gives_what_is_there_is_found),
