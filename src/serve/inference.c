@@ -125,7 +125,7 @@ static void count_queued(const waiting *w, int rc)
 {
     const served *v = ((const call *)w)->inference->version;
     if (rc < 0) return;
-    served_answered(v, v->n_slots - 1, w->in->n_rows);
+    served_answered(v, v->n_slots - 1, w->in->n_rows, ((const call *)w)->taken_ms);
     if (atomic_load_explicit(&v->timed, memory_order_relaxed))
         served_observe(v, v->n_slots - 1, w->out, clock_monotonic_ns() - w->since_ns);
 }
@@ -190,21 +190,24 @@ static int wait_for_queue(const request *q, response *r, inference *i, err *e)
 
 // ---- at once
 
-static int predict_here(const serving *s, const request *q, inference *i, err *e)
+static int predict_here(const serving *s, const request *q, inference *i, int64_t now_ms, err *e)
 {
     const served *v = i->version;
     model_meter_slot *meter = &v->meter->slots[s->slot];
     cost *measured = &v->running->cost;
     bool timed = atomic_load_explicit(&v->timed, memory_order_relaxed);
-    bool look = timed || counter_get(&meter->requests) % MEASURED_EVERY == 0;
+    bool look = timed || counter_get(&v->counts->slots[s->slot].requests) % MEASURED_EVERY == 0;
     uint64_t start = look ? clock_monotonic_ns() : 0;
     TRY(model_predict(v->model, &i->in, &i->out, q->memory, e));
     uint64_t spent = look ? clock_monotonic_ns() - start : 0;
-    if (look) cost_add(measured, i->in.n_rows, spent);
+    if (look) {
+        cost_add(measured, i->in.n_rows, spent);
+        served_measured(v, s->slot, spent);
+    }
     if (timed) served_observe(v, s->slot, &i->out, spent);
     counter_add(&meter->rows, i->in.n_rows);
     counter_add(&meter->requests, 1);
-    served_answered(i->version, s->slot, i->in.n_rows);
+    served_answered(v, s->slot, i->in.n_rows, now_ms);
     return 0;
 }
 
@@ -229,7 +232,7 @@ int inference_predict(serving *s, const request *q, response *r, inference *i, e
     int rc = take_quota(s, q, r, i, now, e);
     if (rc != 0) return rc;
     name_who_answers(r, i);
-    rc = i->version->running->queue ? wait_for_queue(q, r, i, e) : predict_here(s, q, i, e);
+    rc = i->version->running->queue ? wait_for_queue(q, r, i, e) : predict_here(s, q, i, now, e);
     if (rc < 0) quota_give_back(q->who, (int64_t)i->in.n_rows, now);
     return rc;
 }
@@ -245,7 +248,7 @@ int inference_run(serving *s, const request *q, response *r, inference *i, err *
         call *c;
         if ((rc = enqueue(&c, q, r, i, finish_later, e)) == 0) return HANDLER_AWAY; // the request may be gone by now
     } else {
-        rc = predict_here(s, q, i, e);
+        rc = predict_here(s, q, i, now, e);
     }
     if (rc < 0) {
         quota_give_back(q->who, (int64_t)i->in.n_rows, now);

@@ -27,6 +27,20 @@ void served_drop(served *v)
     mem_free(v);
 }
 
+served_totals served_total(const served *v)
+{
+    served_totals all = {.failed = atomic_load_explicit(&v->counts->failed, memory_order_relaxed)};
+    for (size_t i = 0; i < v->n_slots; i++) {
+        const tally *t = &v->counts->slots[i];
+        all.requests += counter_get(&t->requests);
+        all.rows += counter_get(&t->rows);
+        all.measured += counter_get(&t->measured);
+        all.measured_ns += counter_get(&t->measured_ns);
+        if (counter_get(&t->answered_ms) > all.answered_ms) all.answered_ms = counter_get(&t->answered_ms);
+    }
+    return all;
+}
+
 uint64_t served_requests(const served *v)
 {
     uint64_t n = 0;

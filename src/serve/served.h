@@ -5,6 +5,7 @@
 
 #include <stdatomic.h>
 
+#include "base/clock.h"
 #include "model/model.h"
 #include "registry/registry.h"
 #include "registry/signatures.h"
@@ -24,6 +25,8 @@ static inline uint64_t latency_step_end_ns(size_t step)
 // What one thread counts of a version: written by that thread, read by any.
 typedef struct tally {
     _Alignas(64) counter requests, rows; // answered
+    counter answered_ms;                 // when the last one was, milliseconds since 1970
+    counter measured, measured_ns;       // requests that were timed, and how long the model took for them together
     // While a deployment is under way:
     counter latency[LATENCY_STEPS]; // not cumulative
     counter scores[SCORE_BINS];     // rows, at most SCORED_ROWS of a request
@@ -67,16 +70,28 @@ typedef struct served_from {
 // is given the benefit of the doubt.
 MUST_CHECK int served_open(served **out, const served_from *from, const char *name, int64_t version, model_meter *meter,
                            err *e);
-// Counts an answer of this many rows.
-static inline void served_answered(const served *v, size_t slot, size_t n_rows)
+// Counts an answer of this many rows, now: clock_coarse_ms().
+static inline void served_answered(const served *v, size_t slot, size_t n_rows, int64_t now_ms)
 {
-    counter_add(&v->counts->slots[slot].requests, 1);
-    counter_add(&v->counts->slots[slot].rows, n_rows);
+    tally *t = &v->counts->slots[slot];
+    counter_add(&t->requests, 1);
+    counter_add(&t->rows, n_rows);
+    atomic_store_explicit(&t->answered_ms, (uint64_t)now_ms, memory_order_relaxed);
+}
+static inline void served_measured(const served *v, size_t slot, uint64_t spent_ns)
+{
+    counter_add(&v->counts->slots[slot].measured, 1);
+    counter_add(&v->counts->slots[slot].measured_ns, spent_ns);
 }
 // How long it took, and what came out.
 void served_observe(const served *v, size_t slot, const prediction *out, uint64_t spent_ns);
 // A request that went wrong: counted if this may be the version's fault. Any thread.
 void served_failed(const served *v, int rc);
+// What all threads have counted; not the latencies and scores.
+typedef struct served_totals {
+    uint64_t requests, rows, failed, measured, measured_ns, answered_ms;
+} served_totals;
+served_totals served_total(const served *v);
 uint64_t served_requests(const served *v); // answered by all threads
 served *served_hold(served *v);            // one more owner; returns v; NULL is fine
 void served_drop(served *v);               // one less; the last frees it; NULL is fine

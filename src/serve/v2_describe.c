@@ -64,10 +64,14 @@ void v2_write_metadata(const snapshot_model *m, const served *v, buf *out)
     const schema *s = model_schema(v->model);
     tensor_about outputs[V2_OUTPUTS_MAX];
     size_t n = outputs_of(v, outputs);
-    (void)m;
     buf_add_text(out, "{\"name\":");
     json_quote(out, str_of(principal_name_of(v->name)));
-    buf_format(out, ",\"versions\":[\"%" PRId64 "\"],\"platform\":\"slipway_onnx\",\"inputs\":[", v->version);
+    buf_add_text(out, ",\"versions\":[");
+    size_t n_loaded = 0;
+    for (size_t i = 0; i < m->n_versions; i++)
+        if (m->versions[i].served)
+            buf_format(out, n_loaded++ ? ",\"%" PRId64 "\"" : "\"%" PRId64 "\"", m->versions[i].version);
+    buf_add_text(out, "],\"platform\":\"slipway_onnx\",\"inputs\":[");
     for (size_t at = 0; at < s->n_inputs;) {
         if (at > 0) buf_add_char(out, ',');
         tensor_about t = input_at(s, &at);

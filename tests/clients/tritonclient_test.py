@@ -2,6 +2,7 @@
 # Venv: clients
 # SPDX-License-Identifier: Apache-2.0
 import json
+import time
 import unittest
 
 import numpy as np
@@ -179,7 +180,23 @@ class Tritonclient(ServiceTest):
         self.assertEqual([(m["name"], m["version"], m["state"]) for m in index],
                          [("diabetes", "1", "READY"), ("titanic", "1", "READY")])
         self.client.load_model("titanic")
+        self.assertTrue(self.client.is_model_ready("titanic"))
         self.refused(404, "there is no model", self.client.load_model, "nothing")
+        self.refused(400, "not with a configuration", self.client.load_model, "titanic", config="{}")
+
+    def test_unloading_is_real(self):
+        self.client.unload_model("diabetes")
+        self.assertFalse(self.client.is_model_ready("diabetes"))
+        self.refused(503, "diabetes", self.client.get_model_metadata, "diabetes")
+        self.refused(503, "diabetes", self.client.infer, "diabetes", [tensor("bmi", [1])])
+        index = {m["name"]: m for m in self.client.get_model_repository_index()}
+        self.assertEqual((index["diabetes"]["state"], index["diabetes"]["reason"]), ("UNAVAILABLE", "unloaded"))
+        self.assertEqual(index["titanic"]["state"], "READY")
+        self.client.unload_model("diabetes")
+        self.client.load_model("diabetes")
+        self.assertTrue(self.client.is_model_ready("diabetes"))
+        self.test_regression()
+        self.refused(404, "there is no model", self.client.unload_model, "nothing")
 
     def test_statistics(self):
         def stats(*arguments):
@@ -191,6 +208,11 @@ class Tritonclient(ServiceTest):
         after = stats("titanic", "1")[0]
         self.assertEqual(after["inference_count"] - before["inference_count"], 6)
         self.assertEqual(after["execution_count"] - before["execution_count"], 3)
+        success = after["inference_stats"]["success"]
+        self.assertEqual(success["count"] - before["inference_stats"]["success"]["count"], 3)
+        self.assertGreater(success["ns"], 0)
+        self.assertEqual(after["inference_stats"]["fail"]["count"], 0)
+        self.assertLess(abs(time.time() * 1000 - after["last_inference"]), 60000)
         self.assertEqual({m["name"] for m in stats()}, {"titanic", "diabetes"})
 
 

@@ -131,6 +131,16 @@ class V2(ServiceTest):
         self.fault(self.server.ask(ask(b"[]", "/v2/repository/index")), 400, "no object")
         self.fault(self.server.ask(ask(b"{", "/v2/repository/index")), 400, "not JSON")
 
+    def test_orders(self):
+        for body in (b"", b"{}", b'{"parameters":{"x":[1]}}'):
+            self.assertEqual(self.server.ask(ask(body, "/v2/repository/models/titanic/load")).status, 200)
+        for body, part in ((b"[]", "no object"), (b"{", "not JSON"), (b'{"parameters":1}', "no object"),
+                           (b'{"parameters":{"config":"{}"}}', "configuration"),
+                           (b'{"parameters":{"file:1/model.onnx":"eA=="}}', "files")):
+            for order in ("load", "unload"):
+                self.fault(self.server.ask(ask(body, f"/v2/repository/models/titanic/{order}")), 400, part)
+        self.assertEqual(self.server.ask(get("/v2/models/titanic/ready")).status, 200)
+
     def test_paths(self):
         for path, status in (("/v2", 200), ("/v2/health/live", 200), ("/v2/health/ready", 200), ("/v2/models", 200),
                              ("/v2/models/titanic", 200), ("/v2/models/titanic/versions/1", 200),
