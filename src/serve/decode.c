@@ -229,6 +229,7 @@ static int take_value(row_reader *r, size_t input, size_t row, body_form form)
         r->out->columns[input].f32[row] = is_true ? 1 : 0;
         return 0;
     }
+    if (r->in.nan && scan_word(&r->in, "NaN", 3)) return take_missing(r, input, row, form);
     if (c == '{') return wrong_type(r, input, row, form, "an object");
     if (c == '[') return wrong_type(r, input, row, form, "an array");
     return scan_not_json(&r->in, "no value where one belongs");

@@ -5,6 +5,7 @@
 
 #include "registry/audit.h"
 #include "serve/inflate.h"
+#include "serve/pack.h"
 #include "serve/serving.h"
 
 void dispatch_fail(const protocol_row *p, response *r, int status, const err *e)
@@ -205,11 +206,23 @@ static int decode_parameters(const route_match *m, request *q, err *e)
     return 0;
 }
 
+// Compressing takes long for an event loop: the handler is called again on a worker, and only for answers that gain.
+static int pack(const serving *s, const request *q, response *r, err *e)
+{
+    TRY(buf_check(r->body, e));
+    if (r->status != 200 || !pack_accepted(request_field(q, FIELD_ACCEPT_ENCODING))) return pack_vary(q, r, e);
+    if (r->body->len < PACK_LEAST || serving_may_block(s)) return pack_answer(q, r, e);
+    buf_reset(r->body);
+    r->extra = NULL;
+    return HANDLER_WORKER;
+}
+
 static int run(serving *s, const route_match *m, request *q, bool gzip, response *r, err *e)
 {
     TRY(decode_parameters(m, q, e));
     if (gzip) TRY(inflate_gzip(q->body, s->options->body_max, &q->body, q->memory, e));
     int rc = m->route->handle(s, q, r, e);
+    if (rc == 0 && m->route->flags & ROUTE_PACKS) rc = pack(s, q, r, e);
     return rc != 0 ? rc : buf_check(r->body, e);
 }
 

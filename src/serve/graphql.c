@@ -161,9 +161,10 @@ static const route routes[] = {
 };
 
 #define ANSWER API_MEDIA(JSON_TYPE, API_REF("graphql_answer")) "," API_MEDIA(RESPONSE_TYPE, API_REF("graphql_answer"))
+#define NO_HTTP API_MEDIA("application/problem+json", API_REF("problem"))
 #define ANSWERS                                                         \
     API_ANSWER("200", "What the document asked for, or errors", ANSWER) \
-    "," API_ANSWER("400", "A request or document that cannot be executed", ANSWER)
+    "," API_ANSWER("400", "A request or document that cannot be executed, or no sound HTTP", ANSWER "," NO_HTTP)
 
 static const route_api api[] = {
     {.route = "graphql", .body = API_JSON(API_REF("graphql_request")), .answers = ANSWERS},

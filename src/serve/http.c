@@ -158,8 +158,9 @@ str http_host_name(str host)
 static const struct {
     const char *name;
     http_method method;
-} methods[] = {{"GET", HTTP_GET}, {"HEAD", HTTP_HEAD},     {"POST", HTTP_POST},
-               {"PUT", HTTP_PUT}, {"DELETE", HTTP_DELETE}, {"OPTIONS", HTTP_OPTIONS}};
+} methods[] = {{"GET", HTTP_GET},     {"HEAD", HTTP_HEAD},     {"POST", HTTP_POST},
+               {"PUT", HTTP_PUT},     {"DELETE", HTTP_DELETE}, {"OPTIONS", HTTP_OPTIONS},
+               {"PATCH", HTTP_PATCH}, {"TRACE", HTTP_TRACE},   {"QUERY", HTTP_QUERY}};
 
 static bool find_method(str name, http_method *out)
 {
@@ -239,6 +240,7 @@ static const struct {
     [FIELD_CONTENT_TYPE] = {"content-type", true},
     [FIELD_CONTENT_ENCODING] = {"content-encoding", true},
     [FIELD_ACCEPT] = {"accept", false},
+    [FIELD_ACCEPT_ENCODING] = {"accept-encoding", false},
     [FIELD_IF_NONE_MATCH] = {"if-none-match", false},
     [FIELD_AUTHORIZATION] = {"authorization", true},
     [FIELD_API_KEY] = {"x-api-key", true},
@@ -266,7 +268,7 @@ static int find_field(str name)
         uint8_t field, n; // the next n of `order` have that length
     } by_len[FIELD_NAME_MAX + 1] = {
         [4] = {0, 1},   [6] = {1, 3},   [8] = {4, 1},   [9] = {5, 1},   [10] = {6, 2},  [11] = {8, 1}, [12] = {9, 1},
-        [13] = {10, 5}, [14] = {15, 2}, [15] = {17, 2}, [16] = {19, 1}, [17] = {20, 3}, [31] = {23, 1}};
+        [13] = {10, 5}, [14] = {15, 2}, [15] = {17, 3}, [16] = {20, 1}, [17] = {21, 3}, [31] = {24, 1}};
     static const uint8_t order[] = {
         FIELD_HOST,
         FIELD_ACCEPT,
@@ -287,6 +289,7 @@ static int find_field(str name)
         FIELD_SEC_FETCH_SITE,
         FIELD_IDEMPOTENCY_KEY,
         FIELD_FORWARDED_FOR,
+        FIELD_ACCEPT_ENCODING,
         FIELD_CONTENT_ENCODING,
         FIELD_TRANSFER_ENCODING,
         FIELD_FORWARDED_PROTO,
@@ -649,15 +652,9 @@ bool http_parse_timeout(str value, uint64_t *ns)
 
 const char *http_method_name(http_method method)
 {
-    switch (method) {
-    case HTTP_GET: return "GET";
-    case HTTP_HEAD: return "HEAD";
-    case HTTP_POST: return "POST";
-    case HTTP_PUT: return "PUT";
-    case HTTP_DELETE: return "DELETE";
-    case HTTP_OPTIONS: return "OPTIONS";
-    default: return "_OTHER";
-    }
+    for (size_t i = 0; i < sizeof methods / sizeof *methods; i++)
+        if (methods[i].method == method) return methods[i].name;
+    return "_OTHER";
 }
 
 const char *http_reason(int status)

@@ -147,7 +147,9 @@ static const route_api api[] = {
     {.route = "kservePredict",
      .body = API_JSON(API_REF("kserve_request")),
      .answers = API_ANSWER("200", "One prediction a row", API_JSON(API_REF("kserve_answer")))},
-    {.route = "kserveExplain", .body = API_JSON(API_REF("kserve_request"))},
+    {.route = "kserveExplain",
+     .body = API_JSON(API_REF("kserve_request")),
+     .answers = API_ANSWER("400", "There is no explainer", API_JSON(API_REF("kserve_error")))},
 };
 
 static const char schemas[] =

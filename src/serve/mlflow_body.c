@@ -55,13 +55,14 @@ static int read_names(row_reader *r)
     return more;
 }
 
-// {"index": [...], "columns": [...], "data": [[...], ...]}
+// {"index": [...], "columns": [...], "data": [[...], ...]}: rows are read when their columns are known.
 static int read_split(row_reader *r, size_t *n_rows)
 {
     size_t n = 0;
     str name;
     int more;
-    const char *data = NULL;
+    bool found = false;
+    const char *later = NULL;
     if (!scan_take(&r->in, '{')) {
         TRY(scan_other(&r->in));
         return wrong_split(r, "this is no object");
@@ -71,9 +72,10 @@ static int read_split(row_reader *r, size_t *n_rows)
             if (r->order) return wrong_split(r, "\"columns\" comes twice");
             TRY(read_names(r));
         } else if (str_equal(name, STR("data"))) {
-            if (data) return wrong_split(r, "\"data\" comes twice");
-            data = r->in.at;
-            TRY(scan_skip(&r->in));
+            if (found) return wrong_split(r, "\"data\" comes twice");
+            found = true;
+            if (!r->order) later = r->in.at;
+            TRY(later ? scan_skip(&r->in) : read_rows(r, "/dataframe_split/data", n_rows));
         } else if (str_equal(name, STR("index"))) {
             TRY(scan_skip(&r->in)); // names of rows, which no answer has
         } else {
@@ -81,9 +83,10 @@ static int read_split(row_reader *r, size_t *n_rows)
         }
     }
     if (more < 0) return more;
-    if (!data) return wrong_split(r, "there is no \"data\"");
+    if (!found) return wrong_split(r, "there is no \"data\"");
+    if (!later) return 0;
     const char *end = r->in.at;
-    r->in.at = data;
+    r->in.at = later;
     TRY(read_rows(r, "/dataframe_split/data", n_rows));
     r->in.at = end;
     return 0;
@@ -125,6 +128,7 @@ int mlflow_read_json(batch *out, const decoder *d, str body, size_t rows_max, pl
     row_reader r;
     TRY(row_reader_init(&r, &b, d, body, rows_max, at, a, e));
     r.extras = true;
+    r.in.nan = true; // MLflow's client writes missing values so
     scan_blanks(&r.in);
     if (r.in.at == r.in.end) return scan_not_json(&r.in, "it is empty");
     if (!scan_take(&r.in, '{')) {

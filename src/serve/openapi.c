@@ -279,7 +279,10 @@ static void add_tail(buf *out)
                    rows[i]->name);
         add_quoted(out, headers);
         buf_add_text(out, ",\"content\":{");
-        add_quoted(out, rows[i]->fault ? rows[i]->fault : PROBLEM_MEDIA);
+        const char *fault = rows[i]->fault;
+        // What is no sound HTTP is refused before it is known whose path it is.
+        add_quoted(out, fault ? fault : PROBLEM_MEDIA);
+        if (fault) add_quoted(out, "," PROBLEM_MEDIA);
         buf_add_text(out, "}}");
     }
     buf_add_text(out, "},\"schemas\":{");

@@ -20,6 +20,9 @@ typedef enum http_method {
     HTTP_PUT = 1 << 3,
     HTTP_DELETE = 1 << 4,
     HTTP_OPTIONS = 1 << 5,
+    HTTP_PATCH = 1 << 6, // these three no route has: 405 and not 501, because they are known
+    HTTP_TRACE = 1 << 7,
+    HTTP_QUERY = 1 << 8,
 } http_method;
 
 enum { ROUTE_PARAMETERS_MAX = 4 };
@@ -158,6 +161,7 @@ typedef int route_handler(serving *s, const request *q, response *r, err *e);
 typedef enum route_flag {
     ROUTE_BLOCKS = 1 << 0,       // disk, registry: always on a worker, where serving_registry() is
     ROUTE_TAKES_PIECES = 1 << 1, // the handler is called at the header, on a worker, and gives a sink for the body
+    ROUTE_PACKS = 1 << 2,        // GET; its answers are compressed for who accepts that, see pack.h
 } route_flag;
 
 typedef struct route {

@@ -12,6 +12,7 @@
 #include "serve/inference.h"
 #include "serve/models.h"
 #include "serve/openapi.h"
+#include "serve/pack.h"
 #include "serve/serving.h"
 
 #define JSON_TYPE "application/json"
@@ -70,13 +71,14 @@ static int predict(serving *s, const request *q, response *r, err *e)
 // Puts the tag on the answer: 304 if the client has it already, else *changed and the body follows.
 static int tag_answer(const request *q, response *r, const char *etag, bool *changed, err *e)
 {
-    size_t len = 64;
+    bool has;
+    size_t len = 80;
+    TRY(pack_matches(q, &etag, &has, e));
     char *extra = arena_alloc(q->memory, len, 1);
     if (!extra) return err_set(e, ERR_MEMORY, "no memory for a header");
     snprintf(extra, len, "ETag: %s\r\nCache-Control: no-cache\r\n", etag);
     r->extra = extra;
-    str have = request_field(q, FIELD_IF_NONE_MATCH);
-    *changed = !str_equal(have, STR("*")) && !http_list_has(have, etag);
+    *changed = !has;
     if (!*changed) r->status = 304;
     return 0;
 }
@@ -213,7 +215,8 @@ static int front_page(serving *s, const request *q, response *r, err *e)
     (void)e;
     buf_format(r->body,
                "Slipway %s\n\n"
-               "GET  /openapi.json                    what can be asked, with an example for each model\n"
+               "GET  /docs                            what can be asked, for a browser\n"
+               "GET  /openapi.json                    the same for programs, with an example for each model\n"
                "GET  /api/v1/models                   the models\n"
                "GET  /health/live  /health/ready  /metrics\n\n",
                SLIPWAY_VERSION);
@@ -238,16 +241,16 @@ static const route routes[] = {
     {HTTP_POST, "/api/v1/models/{}/predict", "predict", "Predict rows, or columns, with the deployed version",
      JSON_TYPE, JSON_TYPE, predict, MAY_PREDICT, 0},
     {HTTP_GET, "/api/v1/models", "listModels", "The models of the registry", NULL, JSON_TYPE, list_models,
-     MAY_PREDICT | MAY_READ, 0},
+     MAY_PREDICT | MAY_READ, ROUTE_PACKS},
     {HTTP_GET, "/api/v1/models/{}", "describeModel", "Schema, metrics, versions and aliases of a model", NULL,
-     JSON_TYPE, describe_model, MAY_PREDICT | MAY_READ, 0},
+     JSON_TYPE, describe_model, MAY_PREDICT | MAY_READ, ROUTE_PACKS},
     {HTTP_GET, "/health/live", "live", "Whether the server answers", NULL, JSON_TYPE, live, FOR_ANYONE, 0},
     {HTTP_GET, "/health/ready", "ready", "Whether every deployed model can be served", NULL, JSON_TYPE, ready,
      FOR_ANYONE, 0},
     {HTTP_GET, "/metrics", "metrics", "Counters for Prometheus", NULL, "text/plain; version=0.0.4", metrics_text,
-     MAY_MONITOR, 0},
+     MAY_MONITOR, ROUTE_PACKS},
     {HTTP_GET, "/openapi.json", "openapi", "This description", NULL, JSON_TYPE, openapi_text, MAY_PREDICT | MAY_READ,
-     0},
+     ROUTE_PACKS},
     {HTTP_GET, "/", "frontPage", "The models, for people", NULL, "text/plain; charset=utf-8", front_page,
      MAY_PREDICT | MAY_READ, 0},
 };

@@ -94,9 +94,25 @@ static const route routes[] = {
      JSON_TYPE, add, MAY_DEPLOY, ROUTE_BLOCKS},
 };
 
+static const route_api api[] = {
+    {.route = "listSignatures", .answers = API_ANSWER("200", "The signatures", API_JSON(API_REF("signatures")))},
+    {.route = "addSignature",
+     .body = API_JSON(API_REF("signature")),
+     .answers = API_ANSWER("200", "The signatures, this one among them", API_JSON(API_REF("signatures")))},
+};
+
+static const char schemas[] =
+    "'signature':{'type':'object','additionalProperties':false,'required':['signer','signature'],'properties':{"
+    "'signer':{'type':'string'},'signature':{'type':'string'}}},"
+    "'signatures':{'type':'object','required':['digest','signatures'],'properties':{'digest':{'type':'string'},"
+    "'signatures':{'type':'array','items':{'$ref':'#/components/schemas/signature'}}}}";
+
 const protocol_row rest_signatures_protocol = {
     .name = "rest",
     .routes = routes,
     .n_routes = sizeof routes / sizeof *routes,
     .fail = rest_fail,
+    .api = api,
+    .n_api = sizeof api / sizeof *api,
+    .schemas = schemas,
 };

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <string.h>
 
+#include "serve/docs_page.h"
 #include "serve/graphql.h"
 #include "serve/kserve.h"
 #include "serve/mlflow.h"
@@ -11,11 +12,24 @@
 #include "serve/rest_deployments.h"
 #include "serve/v2.h"
 
+// One a line, so that two people can add one each.
+// clang-format off
 static const protocol_row *const rows[] = {
-    &rest_protocol,          &rest_registry_protocol, &rest_deployments_protocol, &rest_access_protocol,
-    &rest_datasets_protocol, &rest_jobs_protocol,     &rest_signatures_protocol,  &v2_protocol,
-    &kserve_protocol,        &mlflow_protocol,        &openai_protocol,           &graphql_protocol,
+    &rest_protocol,
+    &rest_registry_protocol,
+    &rest_deployments_protocol,
+    &rest_access_protocol,
+    &rest_datasets_protocol,
+    &rest_jobs_protocol,
+    &rest_signatures_protocol,
+    &v2_protocol,
+    &kserve_protocol,
+    &mlflow_protocol,
+    &openai_protocol,
+    &graphql_protocol,
+    &docs_protocol,
 };
+// clang-format on
 
 const protocol_row *const *protocol_rows(size_t *n)
 {
@@ -39,9 +53,17 @@ const route *route_at(size_t index)
     return NULL;
 }
 
+// A name of a model has no colon: "/v1/models/titanic:predict" is a verb's path, whatever the method.
+static bool names_model(const char *pattern, const char *at)
+{
+    static const char before[] = "/models/";
+    size_t len = sizeof before - 1;
+    return (size_t)(at - pattern) >= len && memcmp(at - len, before, len) == 0;
+}
+
 static bool path_matches(const char *pattern, str path, str parameters[ROUTE_PARAMETERS_MAX])
 {
-    const char *p = path.data, *end = path.data + path.len;
+    const char *start = pattern, *p = path.data, *end = path.data + path.len;
     size_t n = 0;
     while (*pattern) {
         if (*pattern != '{') {
@@ -55,6 +77,7 @@ static bool path_matches(const char *pattern, str path, str parameters[ROUTE_PAR
         pattern += 2;
         size_t literal = strcspn(pattern, "/"); // "{}:predict"
         if ((size_t)(stop - p) <= literal || n == ROUTE_PARAMETERS_MAX) return false;
+        if (literal == 0 && names_model(start, pattern - 2) && memchr(p, ':', (size_t)(stop - p))) return false;
         stop -= literal;
         parameters[n++] = (str){p, (size_t)(stop - p)};
         p = stop;

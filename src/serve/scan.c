@@ -205,6 +205,7 @@ static int skip_plain(scan *s)
     if (s->at == s->end) return ends_early(s);
     if (*s->at == '"') return skip_text(s);
     if (scan_word(s, "null", 4) || scan_word(s, "true", 4) || scan_word(s, "false", 5)) return 0;
+    if (s->nan && scan_word(s, "NaN", 3)) return 0;
     if (*s->at != '-' && (*s->at < '0' || *s->at > '9')) return scan_not_json(s, "no value where one belongs");
     str token;
     double value;

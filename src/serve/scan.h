@@ -12,6 +12,7 @@ enum { SCAN_DEPTH_MAX = 64 }; // of a value that is passed over; more is not JSO
 // One body on its way; what is read next is at `at`. One thread at a time.
 typedef struct scan {
     const char *start, *at, *end;
+    bool nan;      // NaN, which JSON does not have and Python writes, is a value: set by who knows what it means
     arena *memory; // for texts that need unescaping
     place *place;  // of a failure: code "invalid_json" or "memory"
     err *e;

@@ -259,6 +259,11 @@ static const route routes[] = {
     API_HEADER("Inference-Header-Content-Length", "Bytes of JSON, behind which the body has binary tensors", \
                "{'type':'integer','minimum':0}")
 
+#define REFUSED(name)                                                                                              \
+    {                                                                                                              \
+        .route = name, .answers = API_ANSWER("400", "Shared memory is not reached", API_JSON(API_REF("v2_error"))) \
+    }
+
 static const route_api api[] = {
     {.route = "v2Infer", .more = INFER_HEADER, .body = INFER_BODY, .answers = INFER_ANSWER},
     {.route = "v2InferVersion", .more = INFER_HEADER, .body = INFER_BODY, .answers = INFER_ANSWER},
@@ -292,6 +297,16 @@ static const route_api api[] = {
      .body = API_JSON(API_REF("v2_parameters")),
      .body_optional = true,
      .answers = API_ANSWER_EMPTY("200", "It is not loaded any more")},
+    REFUSED("v2SystemStatus"),
+    REFUSED("v2SystemRegionStatus"),
+    REFUSED("v2SystemRegister"),
+    REFUSED("v2SystemRegionUnregister"),
+    REFUSED("v2SystemUnregister"),
+    REFUSED("v2CudaStatus"),
+    REFUSED("v2CudaRegionStatus"),
+    REFUSED("v2CudaRegister"),
+    REFUSED("v2CudaRegionUnregister"),
+    REFUSED("v2CudaUnregister"),
 };
 
 static const char schemas[] =

@@ -21,11 +21,13 @@ class OpenApi(ServiceTest):
             path = os.path.join(folder, "openapi.json")
             with open(path, "w", encoding="utf-8") as file:
                 json.dump(document, file)
-            done = subprocess.run([NODE, "redocly", "lint", "--extends=spec", path], capture_output=True, text=True,
+            done = subprocess.run([NODE, "redocly", "lint", "--extends=recommended",
+                                   "--skip-rule=operation-2xx-response", path], capture_output=True, text=True,
                                   check=False)
         if done.returncode == 77:
             self.skipTest("the packages of npm are not here")
-        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        # Skipped: routes that are there to refuse, for language models and shared memory, have no 2xx.
+        self.assertEqual((done.returncode, "arning was" in done.stdout + done.stderr), (0, False), done.stdout + done.stderr)
 
 
 if __name__ == "__main__":

@@ -110,6 +110,9 @@ class Answers(ServiceTest):
             wrong = c.ask(get(PREDICT))
             self.assertEqual((wrong.status, wrong.headers["allow"]), (405, "POST, OPTIONS"))
             self.assertEqual(c.ask(get("http://localhost/health/live")).status, 200)
+            for method in [b"TRACE", b"PATCH", b"QUERY"]:
+                wrong = c.ask(get(PREDICT).replace(b"GET", method, 1))
+                self.assertEqual((wrong.status, wrong.headers["allow"]), (405, "POST, OPTIONS"))
 
     def test_media_types(self):
         self.problem(post(headers=["Accept: text/html"]), 406, "not_acceptable")
@@ -119,6 +122,37 @@ class Answers(ServiceTest):
         for headers in [["Accept: */*"], ["Accept: application/json"], ["Accept: text/html, application/*;q=0.1"]]:
             self.assertEqual(self.server.ask(post(headers=headers)).status, 200)
         self.assertEqual(self.server.ask(post().replace(b"Content-Type: application/json\r\n", b"")).status, 200)
+
+    def test_answers_are_packed_for_who_asks(self):
+        plain = self.server.ask(get("/openapi.json"))
+        self.assertEqual((plain.headers["vary"], plain.headers.get("content-encoding")), ("Accept-Encoding", None))
+        for accepts in ["gzip", "br, gzip;q=0.5", "*"]:
+            packed = self.server.ask(get("/openapi.json", [f"Accept-Encoding: {accepts}"]))
+            self.assertEqual((packed.headers["vary"], packed.headers["content-encoding"]), ("Accept-Encoding", "gzip"))
+            self.assertEqual(gzip.decompress(packed.body), plain.body)
+            self.assertEqual(packed.headers["etag"], plain.headers["etag"][:-1] + '-gzip"')
+            again = self.server.ask(get("/openapi.json", ["Accept-Encoding: gzip", "If-None-Match: " + packed.headers["etag"]]))
+            self.assertEqual((again.status, again.headers["etag"]), (304, packed.headers["etag"]))
+            head = get("/openapi.json", ["Accept-Encoding: gzip"]).replace(b"GET", b"HEAD", 1)
+            self.assertEqual(self.server.ask(head, head_only=True).headers["content-length"], str(len(packed.body)))
+        for accepts in ["br", "gzip;q=0", "identity, *;q=0.000", "xgzip"]:
+            answer = self.server.ask(get("/openapi.json", [f"Accept-Encoding: {accepts}"]))
+            self.assertEqual(answer.body, plain.body)
+        # Small ones and predictions stay as they are.
+        for request in [get("/api/v1/models", ["Accept-Encoding: gzip"]), post(headers=["Accept-Encoding: gzip"]),
+                        post(rows(*[{}] * 100), headers=["Accept-Encoding: gzip"])]:
+            self.assertNotIn("content-encoding", self.server.ask(request).headers)
+
+    def test_docs_are_of_this_server_alone(self):
+        page = self.server.ask(get("/docs"))
+        self.assertEqual(page.headers["content-type"], "text/html; charset=utf-8")
+        self.assertIn("default-src 'none'", page.headers["content-security-policy"])
+        self.assertNotIn(b"<style", page.body)
+        self.assertNotIn(b"://", page.body)
+        for path in re.findall(rb'(?:src|href)="([^"]*)"', page.body):
+            part = self.server.ask(get(path.decode()))
+            self.assertEqual((part.status, part.headers["x-content-type-options"] if b"docs" in path else "nosniff"),
+                             (200, "nosniff"), path)
 
     def test_gzip(self):
         packed = gzip.compress(BODY)

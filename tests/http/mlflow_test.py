@@ -73,6 +73,13 @@ class Scoring(ServiceTest):
         for body in [invoke({"dataframe_records": without}), csv(without, columns)]:
             self.assertEqual(self.server.ask(body).json(), {"predictions": want})
 
+    def test_nan_is_missing(self):
+        lists = [[float("nan") if v is None else v for v in row] for row in LISTS]
+        for split in [{"columns": COLUMNS, "data": lists}, {"data": lists, "columns": COLUMNS}]:
+            self.assertIn("NaN", json.dumps(split))
+            self.same({"dataframe_split": split})
+        self.refused({"instances": [{**PASSENGER, "age": float("inf")}]}, 400, "BAD_REQUEST", "not JSON")
+
     def test_params(self):
         self.same({"dataframe_records": ROWS, "params": {}})
         self.same({"params": None, "instances": ROWS})

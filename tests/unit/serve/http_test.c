@@ -104,7 +104,7 @@ static const example examples[] = {
     REFUSED(505, "GET / HTTP/2.0\r\n" H "\r\n"),
     REFUSED(505, "GET / HTTP/1.2\r\n" H "\r\n"),
     REFUSED(505, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
-    REFUSED(501, "PATCH / HTTP/1.1\r\n" H "\r\n"),
+    REFUSED(501, "PURGE / HTTP/1.1\r\n" H "\r\n"),
     REFUSED(501, "get / HTTP/1.1\r\n" H "\r\n"),
     REFUSED(501, "CONNECT a:80 HTTP/1.1\r\n" H "\r\n"),
     REFUSED(501, "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA / HTTP/1.1\r\n" H "\r\n"),
