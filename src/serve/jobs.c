@@ -4,6 +4,7 @@
 #define _GNU_SOURCE
 #include "serve/jobs.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -521,9 +522,26 @@ static void recover(jobs *j)
     run_list_clear(&l);
 }
 
+// Folders of runs that are forgotten: who forgot one may have been killed before its files were gone.
+static void sweep_folders(jobs *j)
+{
+    char *folder = path_join(j->data_dir, "runs");
+    DIR *d = folder ? opendir(folder) : NULL;
+    for (struct dirent *entry; d && (entry = readdir(d));) {
+        run_record run;
+        if (strlen(entry->d_name) != OBJECT_ID_SIZE - 1) continue;
+        int rc = registry_run_find(j->registry, NULL, entry->d_name, &run, NULL);
+        if (rc == 0) run_record_clear(&run);
+        if (rc == ERR_NOT_FOUND) run_folder_remove(j->data_dir, entry->d_name);
+    }
+    if (d) closedir(d);
+    mem_free(folder);
+}
+
 static void sweep(jobs *j)
 {
     err e = ERR_NONE;
+    sweep_folders(j);
     int rc = registry_datasets_sweep(j->registry, clock_utc_ms(), &e);
     if (rc == 0) rc = registry_answers_sweep(j->registry, clock_utc_ms(), &e);
     if (rc < 0) log_event(LOG_WARN, "not swept", "%s", e.msg);

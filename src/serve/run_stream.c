@@ -14,7 +14,14 @@
 #include "base/files.h"
 #include "base/mem.h"
 
-enum { READ_BYTES = 64 << 10, LINE_BYTES_MAX = 2 << 20, LOOK_MS = 100, LOG_BYTES_MAX = 32 << 20 };
+enum {
+    READ_BYTES = 64 << 10,
+    LINE_BYTES_MAX = 2 << 20,
+    LOOK_MS = 100,
+    QUIET_MS = 2000,
+    LOOK_QUIET_MS = 500,
+    LOG_BYTES_MAX = 32 << 20
+};
 
 typedef struct events {
     response_stream stream; // first
@@ -129,7 +136,8 @@ static int events_next(response_stream *stream, buf *out, bool *ended, err *e)
         s->ended = true;
     }
     if (s->ended && out->len == before && run_state_ended(s->state)) TRY(say_state(s->state, out, e)); // seen already
-    s->stream.wait_ms = n > 0 ? 0 : LOOK_MS;
+    bool quiet = now - s->said_ns > QUIET_MS * UINT64_C(1000000);
+    s->stream.wait_ms = n > 0 ? 0 : quiet ? LOOK_QUIET_MS : LOOK_MS;
     if (out->len > before) {
         s->said_ns = now;
     } else if (!s->ended && now - s->said_ns > EVENTS_SILENCE_MS * UINT64_C(1000000)) {

@@ -21,9 +21,9 @@ static int take_piece(body_sink *sink, str piece, err *e)
 static int finish(body_sink *sink, serving *v, const request *q, response *r, err *e)
 {
     spool *s = (spool *)sink;
-    TRY(file_out_commit(&s->file, e));
+    int rc = file_out_commit(&s->file, e);
     sha256_hex(&s->hash, s->sum);
-    int rc = s->end(s, v, q, r, e);
+    if (rc == 0) rc = s->end(s, v, q, r, e);
     unlink(s->path); // unless it was given another name
     return rc;
 }

@@ -230,11 +230,39 @@ static void test_write_all(void **state)
     check_ok(fd_write_all(-1, STR(""), &e), &e);
 }
 
+// A file that is gone on with: what is behind the place is cut off, and no byte before it is missing.
+static void test_resume_and_rename(void **state)
+{
+    (void)state;
+    char *own = check_folder(), *path = path_join(own, "a"), *to = path_join(own, "b");
+    err e = ERR_NONE;
+    int fd;
+    buf text;
+    check_ok(file_resume(path, 0, 0600, &fd, &e), &e);
+    check_ok(fd_write_all(fd, STR("0123456789"), &e), &e);
+    check_ok(fd_sync(fd, &e), &e);
+    close(fd);
+    check_ok(file_resume(path, 4, 0600, &fd, &e), &e);
+    check_ok(fd_write_all(fd, STR("xy"), &e), &e);
+    close(fd);
+    check_fails(file_resume(path, 7, 0600, &fd, &e), ERR_CORRUPT, &e);
+    check_fails(file_resume(to, 1, 0600, &fd, &e), ERR_NOT_FOUND, &e);
+    check_ok(file_rename(path, to, &e), &e);
+    check_fails(file_rename(path, to, &e), ERR_NOT_FOUND, &e);
+    check_ok(file_read(to, 100, &text, &e), &e);
+    assert_true(str_equal(buf_str(&text), STR("0123xy")));
+    buf_clear(&text);
+    mem_free(path);
+    mem_free(to);
+    check_folder_free(own);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_read), cmocka_unit_test(test_map),   cmocka_unit_test(test_write_atomic),
-        cmocka_unit_test(test_dirs), cmocka_unit_test(test_names), cmocka_unit_test(test_write_all),
+        cmocka_unit_test(test_resume_and_rename), cmocka_unit_test(test_read), cmocka_unit_test(test_map),
+        cmocka_unit_test(test_write_atomic),      cmocka_unit_test(test_dirs), cmocka_unit_test(test_names),
+        cmocka_unit_test(test_write_all),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }
