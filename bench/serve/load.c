@@ -2,13 +2,15 @@
 // from when a request was due, not from when a slow server let us send it: what is known as coordinated omission does
 // not arise. With a rate of 0 every connection asks again as soon as it is answered, which finds the most that the
 // server can do.
-//   serve_load PORT REQUEST_FILE CONNECTIONS RATE SECONDS
+//   serve_load PORT REQUEST_FILE CONNECTIONS RATE SECONDS [tls]
 // prints: requests a second, then the latency at 50, 99, 99.9 per cent and the greatest, in microseconds.
 // SPDX-License-Identifier: Apache-2.0
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/tcp.h>
+#include <openssl/ssl.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -64,6 +66,7 @@ typedef struct connection {
     int fd;
     uint64_t due_ns; // of the request under way; 0: none
     size_t got;      // bytes of its answer
+    SSL *tls;        // NULL: plain
 } connection;
 
 static connection connections[CONNECTIONS_MAX];
@@ -86,11 +89,28 @@ static int dial(uint16_t port)
     return fd;
 }
 
+static void encrypt(connection *c, SSL_CTX *context)
+{
+    c->tls = SSL_new(context);
+    if (!c->tls || SSL_set_fd(c->tls, c->fd) != 1 || SSL_connect(c->tls) != 1) die("TLS");
+}
+
+static ssize_t receive(connection *c, char *to, size_t size, int flags)
+{
+    if (!c->tls) return recv(c->fd, to, size, flags);
+    int n = SSL_read(c->tls, to, (int)size);
+    if (n > 0) return n;
+    errno = SSL_get_error(c->tls, n) == SSL_ERROR_WANT_READ ? EAGAIN : EIO;
+    return -1;
+}
+
 static void ask(connection *c, uint64_t due_ns)
 {
     c->due_ns = due_ns;
     c->got = 0;
-    if (send(c->fd, request.data, request.len, MSG_NOSIGNAL) != (ssize_t)request.len) die("send");
+    ssize_t n = c->tls ? SSL_write(c->tls, request.data, (int)request.len)
+                       : send(c->fd, request.data, request.len, MSG_NOSIGNAL);
+    if (n != (ssize_t)request.len) die("send");
 }
 
 // The first answer, read without hurry: its length is that of all.
@@ -100,7 +120,7 @@ static void learn_answer(connection *c)
     size_t len = 0;
     ask(c, 1);
     for (char *body = NULL, *length; !body || len < answer_len;) {
-        ssize_t n = recv(c->fd, answer + len, sizeof answer - 1 - len, 0);
+        ssize_t n = receive(c, answer + len, sizeof answer - 1 - len, 0);
         if (n <= 0) die("the first answer");
         len += (size_t)n;
         answer[len] = '\0';
@@ -121,7 +141,7 @@ static void take_answer(size_t index, bool again, uint64_t now)
 {
     static char in[ANSWER_MAX];
     connection *c = &connections[index];
-    ssize_t n = recv(c->fd, in, sizeof in, MSG_DONTWAIT);
+    ssize_t n = receive(c, in, sizeof in, MSG_DONTWAIT);
     if (n < 0 && errno == EAGAIN) return;
     if (n <= 0) die("the server closed a connection");
     if (c->got == 0 && (n < 12 || memcmp(in, "HTTP/1.1 200", 12) != 0)) die("an answer other than 200");
@@ -138,7 +158,8 @@ static void take_answer(size_t index, bool again, uint64_t now)
 
 int main(int argc, char **argv)
 {
-    if (argc != 6) return 2;
+    if (argc != 6 && argc != 7) return 2;
+    SSL_CTX *context = argc == 7 ? SSL_CTX_new(TLS_client_method()) : NULL; // whom it talks to is not checked
     uint16_t port = (uint16_t)strtoul(argv[1], NULL, 10);
     size_t n_connections = strtoul(argv[3], NULL, 10);
     double rate = strtod(argv[4], NULL), seconds = strtod(argv[5], NULL);
@@ -148,10 +169,12 @@ int main(int argc, char **argv)
     int loop = epoll_create1(0);
     for (size_t i = 0; i < n_connections; i++) {
         connections[i].fd = dial(port);
+        if (context) encrypt(&connections[i], context);
         struct epoll_event event = {.events = EPOLLIN | EPOLLET, .data.u64 = i};
         epoll_ctl(loop, EPOLL_CTL_ADD, connections[i].fd, &event);
     }
     learn_answer(&connections[0]);
+    for (size_t i = 0; context && i < n_connections; i++) fcntl(connections[i].fd, F_SETFL, O_NONBLOCK);
     for (size_t i = n_connections; i-- > 0;) idle[n_idle++] = i;
 
     uint64_t start = clock_monotonic_ns(), end = start + (uint64_t)(seconds * 1e9), now = start;
