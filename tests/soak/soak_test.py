@@ -1,7 +1,6 @@
 """Minutes of mixed load: honest clients of every protocol, clients that crash, stall, lie and flood, and deployments all the
 while. Nothing honest fails, and memory, descriptors and threads are flat. SECONDS= says how long."""
-# Labels: slow
-# Threads: no
+# Timeout: 900
 # SPDX-License-Identifier: Apache-2.0
 import collections
 import gzip
