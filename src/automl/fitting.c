@@ -118,11 +118,12 @@ int fitted_package(package **out, const fitted *f, const fitting *w, const json_
 }
 
 // The true values of the rows against what the model says of them.
-static int measure(metrics *out, const model *m, const fitting *w, const uint32_t *rows, size_t n_rows, arena *a,
-                   err *e)
+static int measure(metrics *out, baseline *scored, const model *m, const fitting *w, const uint32_t *rows,
+                   size_t n_rows, arena *a, err *e)
 {
     prediction p;
     TRY(model_predict_frame(m, w->f, rows, n_rows, &p, w->workers, a, e));
+    if (scored) TRY(baseline_of_scores(scored, &model_schema(m)->target, &p, e));
     const target *t = w->t;
     if (t->class_of) {
         int32_t *truth = arena_alloc(a, n_rows, sizeof *truth);
@@ -136,7 +137,8 @@ static int measure(metrics *out, const model *m, const fitting *w, const uint32_
     return metrics_regression(out, truth, p.scores, n_rows, e);
 }
 
-int fitted_measure(metrics *out, const fitted *f, const fitting *w, const uint32_t *rows, size_t n_rows, err *e)
+int fitted_measure(metrics *out, baseline *scored, const fitted *f, const fitting *w, const uint32_t *rows,
+                   size_t n_rows, err *e)
 {
     package *p;
     model *m;
@@ -144,7 +146,7 @@ int fitted_measure(metrics *out, const fitted *f, const fitting *w, const uint32
     TRY(model_open(&m, p, e));
     arena a;
     arena_init(&a, SCORES_MEMORY_MAX);
-    int rc = measure(out, m, w, rows, n_rows, &a, e);
+    int rc = measure(out, scored, m, w, rows, n_rows, &a, e);
     arena_clear(&a);
     model_drop(m);
     return rc;

@@ -32,8 +32,9 @@ void fitted_clear(fitted *f); // a zeroed one is fine
 MUST_CHECK int fitted_package(package **out, const fitted *f, const fitting *w, const json_t *options,
                               const json_t *metrics, const json_t *training, err *e);
 
-// The metrics on the rows, by way of a package that is written, read and opened like one that is served.
-MUST_CHECK int fitted_measure(metrics *out, const fitted *f, const fitting *w, const uint32_t *rows, size_t n_rows,
-                              err *e);
+// The metrics on the rows, by way of a package that is written, read and opened like one that is served. Its scores of
+// them are added to *scored; NULL: nobody wants them.
+MUST_CHECK int fitted_measure(metrics *out, baseline *scored, const fitted *f, const fitting *w, const uint32_t *rows,
+                              size_t n_rows, err *e);
 
 #endif

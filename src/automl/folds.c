@@ -28,7 +28,7 @@ static int measure_fold(metrics *out, const fitting *w, const fold_rows *r, err 
     fitted f = {0};
     int rc = fitting_prepare(&f, w, r->train, r->n_train, e);
     if (rc == 0) rc = fitting_train(&f, w, r->train, r->n_train, NULL, e);
-    if (rc == 0) rc = fitted_measure(out, &f, w, r->test, r->n_test, e);
+    if (rc == 0) rc = fitted_measure(out, NULL, &f, w, r->test, r->n_test, e);
     fitted_clear(&f);
     return rc;
 }

@@ -24,6 +24,7 @@ typedef struct run { // everything but what is borrowed is owned
     size_t n_rows, n_without_target, n_incomplete;
     split parts;
     fitted fit;
+    baseline seen; // of the training rows and the held-out scores
     training_result result;
 } run;
 
@@ -278,7 +279,9 @@ static int evaluate_stage(run *r, err *e)
 {
     TRY(report(r, STAGE_EVALUATE, 0, 1, NULL, e));
     fitting w = fitting_of(r);
-    TRY(fitted_measure(&r->result.metrics, &r->fit, &w, r->parts.test, r->parts.n_test, e));
+    TRY(baseline_of_inputs(&r->seen, preparation_schema(r->fit.preparation), r->f, r->parts.train, r->parts.n_train,
+                           r->workers, e));
+    TRY(fitted_measure(&r->result.metrics, &r->seen, &r->fit, &w, r->parts.test, r->parts.n_test, e));
     text t = {.len = 0};
     add_metrics(&t, &r->result.metrics);
     add(&t, " on ");
@@ -350,11 +353,19 @@ static int features_json(const run *r, json_t **out, err *e)
     return rc;
 }
 
+// For drift, when the model is served.
+static int baseline_json(const run *r, json_t **out, err *e)
+{
+    schema s = *preparation_schema(r->fit.preparation); // a view of both
+    s.target = r->t.holder.target;
+    return baseline_to_json(&r->seen, &s, out, e);
+}
+
 static int training_json_of(const run *r, json_t **out, err *e)
 {
     char data[65];
     frame_fingerprint(r->f, data);
-    json_t *j = json_object(), *left = NULL, *findings = NULL, *features = NULL;
+    json_t *j = json_object(), *left = NULL, *findings = NULL, *features = NULL, *seen = NULL;
     const struct {
         const char *key;
         size_t value;
@@ -374,6 +385,8 @@ static int training_json_of(const run *r, json_t **out, err *e)
     if (rc == 0) rc = json_put(j, "left_out", left, e);
     if (rc == 0) rc = findings_json(r, &findings, e);
     if (rc == 0) rc = json_put(j, "findings", findings, e);
+    if (rc == 0) rc = baseline_json(r, &seen, e);
+    if (rc == 0) rc = json_put(j, "baseline", seen, e);
     if (rc < 0)
         json_decref(j);
     else
@@ -409,6 +422,7 @@ static void run_clear(run *r) // all but the result
     mem_free(r->rows);
     split_clear(&r->parts);
     fitted_clear(&r->fit);
+    baseline_clear(&r->seen);
 }
 
 typedef int stage_run(run *r, err *e);

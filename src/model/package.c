@@ -38,6 +38,8 @@ void package_free(package *p)
         drop_content(p->blobs[i].content, p->blobs[i].mapped);
     }
     mem_free(p->blobs);
+    if (p->baseline) baseline_clear(p->baseline);
+    mem_free(p->baseline);
     schema_clear(&p->schema);
     json_decref(p->root);
     mem_free(p->manifest);
@@ -145,6 +147,22 @@ static int read_blobs(package *p, err *e)
     return 0;
 }
 
+// What drift is held against; packages of older programs, and models made elsewhere, have none.
+static int read_baseline(package *p, err *e)
+{
+    const json_t *j = json_object_get(p->training, "baseline");
+    if (!j) return 0;
+    baseline r;
+    int rc = baseline_from_json(&r, j, &p->schema, e);
+    if (rc < 0) return err_prefix(e, rc, "training: baseline");
+    if (!(p->baseline = mem_alloc(1, sizeof r))) {
+        baseline_clear(&r);
+        return no_memory(e);
+    }
+    *p->baseline = r;
+    return 0;
+}
+
 // All members but "blobs", which the embedded manifest has not.
 static int read_members(package *p, bool embedded, err *e)
 {
@@ -165,7 +183,7 @@ static int read_members(package *p, bool embedded, err *e)
     json_t *columns;
     TRY(json_member_object(p->root, "schema", &columns, e));
     int rc = schema_from_json(&p->schema, columns, e);
-    return rc < 0 ? err_prefix(e, rc, "schema") : 0;
+    return rc < 0 ? err_prefix(e, rc, "schema") : read_baseline(p, e);
 }
 
 static int parse(package *p, str text, bool embedded, err *e)

@@ -9,6 +9,7 @@
 #include "base/json.h"
 #include "data/schema.h"
 #include "graph/graph.h"
+#include "model/baseline.h"
 
 enum { MANIFEST_FORMAT = 1, MANIFEST_BYTES_MAX = 64 << 20, PACKAGE_BLOBS_MAX = 64 };
 
@@ -31,10 +32,11 @@ typedef struct package {
     const char *recipe; // "tabular-classification", or "" for a model made elsewhere; a view into the manifest's JSON
     const char *driver; // "once"; likewise
     schema schema;
-    json_t *options;  // family, its options, preparation, split: how to make it again
-    json_t *metrics;  // on the held-out rows, and of cross-validation where asked
-    json_t *training; // seed, data fingerprint, rows, program version
-    json_t *root;     // owns the three and the texts above
+    json_t *options;    // family, its options, preparation, split: how to make it again
+    json_t *metrics;    // on the held-out rows, and of cross-validation where asked
+    json_t *training;   // seed, data fingerprint, rows, program version
+    baseline *baseline; // of its "training", for drift; NULL: it has none
+    json_t *root;       // owns the three and the texts above
     size_t n_blobs;
     package_blob *blobs; // by role
     char *manifest;      // the canonical text: sorted keys, no blanks

@@ -15,6 +15,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     if (!package_find_blob(p, PACKAGE_GRAPH)) abort();
     if (package_read_manifest(&again, (str){p->manifest, p->manifest_len}, NULL) < 0) abort();
     if (strcmp(p->digest, again->digest) != 0) abort();
+    if (p->baseline) {
+        json_t *j;
+        baseline r;
+        if (baseline_to_json(p->baseline, &p->schema, &j, NULL) < 0) abort();
+        if (baseline_from_json(&r, j, &p->schema, NULL) < 0) abort();
+        baseline_clear(&r);
+        json_decref(j);
+    }
     package_free(again);
     package_free(p);
     return 0;
