@@ -10,8 +10,13 @@
 #include <linux/landlock.h>
 #include <linux/sched.h>
 #include <linux/seccomp.h>
+#include <netinet/in.h>
 #include <stdint.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/shm.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -24,11 +29,18 @@ int sandbox_no_new_privileges(err *e)
 
 // ---- files
 
-#ifndef LANDLOCK_ACCESS_FS_TRUNCATE // of kernels later than the headers
+// Of kernels later than the headers.
+#ifndef LANDLOCK_ACCESS_FS_TRUNCATE
 #define LANDLOCK_ACCESS_FS_TRUNCATE (UINT64_C(1) << 14)
 #endif
+enum { ACCESS_NET_BIND_TCP = 1, ACCESS_NET_CONNECT_TCP = 2, SCOPE_SIGNALS = 2 };
 
-enum { ABI_REFER = 2, ABI_TRUNCATE = 3 };
+// struct landlock_ruleset_attr as of ABI_SCOPE; an older kernel takes the beginning that it knows.
+typedef struct rule_set {
+    uint64_t files, net, scoped;
+} rule_set;
+
+enum { ABI_REFER = 2, ABI_TRUNCATE = 3, ABI_NET = 4, ABI_SCOPE = 6 };
 static const uint64_t READING = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR;
 static const uint64_t ON_FILES = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE |
                                  LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_TRUNCATE;
@@ -42,14 +54,41 @@ static uint64_t known_rights(long abi)
     return rights;
 }
 
+// The version of the kernel's Landlock; 0: it has none, or whoever started us keeps us from it.
+static long landlock_abi(void)
+{
+    long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+    return abi < 1 ? 0 : abi;
+}
+
+static int make_rules(int *out, long abi, const rule_set *all, err *e)
+{
+    size_t size = abi >= ABI_SCOPE ? sizeof *all
+                  : abi >= ABI_NET ? offsetof(rule_set, scoped)
+                                   : offsetof(rule_set, net);
+    *out = (int)syscall(SYS_landlock_create_ruleset, all, size, 0);
+    return *out < 0 ? err_set_errno(e, "a process cannot be confined") : 0;
+}
+
+static int enter(int rules, err *e)
+{
+    return syscall(SYS_landlock_restrict_self, rules, 0) == 0 ? 0 : err_set_errno(e, "a process cannot be confined");
+}
+
+static bool unreachable(int number)
+{
+    return number == ENOENT || number == EACCES || number == ENOTDIR || number == ELOOP;
+}
+
 static int allow(int rules, const sandbox_path *p, uint64_t known, err *e)
 {
     int fd = open(p->path, O_PATH | O_CLOEXEC);
-    if (fd < 0) return errno == ENOENT ? 0 : err_set_errno(e, "%s", p->path);
+    if (fd < 0) return unreachable(errno) ? 0 : err_set_errno(e, "%s", p->path);
     struct stat st;
     uint64_t rights = p->write ? known & ~(uint64_t)LANDLOCK_ACCESS_FS_EXECUTE : READING;
+    if (p->run) rights |= LANDLOCK_ACCESS_FS_EXECUTE;
     if (fstat(fd, &st) == 0 && !S_ISDIR(st.st_mode)) rights &= ON_FILES;
-    struct landlock_path_beneath_attr below = {.allowed_access = rights, .parent_fd = fd};
+    struct landlock_path_beneath_attr below = {.allowed_access = rights & known, .parent_fd = fd};
     int rc = 0;
     if (syscall(SYS_landlock_add_rule, rules, LANDLOCK_RULE_PATH_BENEATH, &below, 0) != 0)
         rc = err_set_errno(e, "%s: cannot be allowed", p->path);
@@ -59,21 +98,32 @@ static int allow(int rules, const sandbox_path *p, uint64_t known, err *e)
 
 int sandbox_files(const sandbox_path *paths, size_t n, bool *confined, err *e)
 {
-    bool unused;
-    if (!confined) confined = &unused;
-    *confined = false;
-    long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
-    if (abi < 1) return errno == ENOSYS || errno == EOPNOTSUPP ? 0 : err_set_errno(e, "files cannot be confined");
-    uint64_t known = known_rights(abi);
-    struct landlock_ruleset_attr all = {.handled_access_fs = known};
-    int rules = (int)syscall(SYS_landlock_create_ruleset, &all, sizeof all, 0);
-    if (rules < 0) return err_set_errno(e, "files cannot be confined");
+    long abi = landlock_abi();
+    if (confined) *confined = abi > 0;
+    if (abi == 0) return 0;
+    rule_set all = {.files = known_rights(abi), .scoped = SCOPE_SIGNALS};
+    int rules;
+    TRY(make_rules(&rules, abi, &all, e));
     int rc = 0;
-    for (size_t i = 0; i < n && rc == 0; i++) rc = allow(rules, &paths[i], known, e);
-    if (rc == 0 && syscall(SYS_landlock_restrict_self, rules, 0) != 0)
-        rc = err_set_errno(e, "files cannot be confined");
+    for (size_t i = 0; i < n && rc == 0; i++) rc = allow(rules, &paths[i], all.files, e);
+    if (rc == 0) rc = enter(rules, e);
     close(rules);
-    if (rc == 0) *confined = true;
+    if (rc < 0 && confined) *confined = false;
+    return rc;
+}
+
+int sandbox_tcp(unsigned uses, bool *confined, err *e)
+{
+    long abi = landlock_abi();
+    if (confined) *confined = abi >= ABI_NET;
+    if (abi < ABI_NET) return 0;
+    rule_set all = {.net = (uses & SANDBOX_BIND ? ACCESS_NET_BIND_TCP : 0) |
+                           (uses & SANDBOX_CONNECT ? ACCESS_NET_CONNECT_TCP : 0)};
+    int rules;
+    TRY(make_rules(&rules, abi, &all, e));
+    int rc = enter(rules, e);
+    close(rules);
+    if (rc < 0 && confined) *confined = false;
     return rc;
 }
 
@@ -164,6 +214,13 @@ static struct sock_filter field_at(unsigned argument, unsigned byte) // both mac
     return (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, at);
 }
 
+static int install(struct sock_filter *f, unsigned short n, err *e)
+{
+    struct sock_fprog program = {.len = n, .filter = f};
+    if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &program) == 0) return 0;
+    return err_set_errno(e, "system calls cannot be restricted");
+}
+
 static int restrict_calls(bool files, err *e)
 {
     struct sock_filter f[FILTER_MAX];
@@ -202,9 +259,7 @@ static int restrict_calls(bool files, err *e)
     f[n++] = ANSWER(SECCOMP_RET_ALLOW);
     f[n++] = DENY(EPERM);
     f[n++] = DENY(EPERM);
-    struct sock_fprog program = {.len = n, .filter = f};
-    if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &program) == 0) return 0;
-    return err_set_errno(e, "system calls cannot be restricted");
+    return install(f, n, e);
 }
 
 int sandbox_compute_only(err *e)
@@ -215,4 +270,187 @@ int sandbox_compute_only(err *e)
 int sandbox_files_only(err *e)
 {
     return restrict_calls(true, e);
+}
+
+// ---- a server's calls
+
+// A list of what is denied, where a computation has one of what is allowed: libraries that are opened on first use
+// (TLS, names, what they bring along) call what they like in their next version, and a server that a distribution's
+// update stops is no safer.
+static const int denied[] = {
+#if !defined __SANITIZE_ADDRESS__ // which looks for leaks that way
+    SYS_ptrace,
+#endif
+    SYS_process_vm_readv,
+    SYS_process_vm_writev,
+    SYS_kcmp,
+    SYS_pidfd_getfd,
+    SYS_perf_event_open,
+    SYS_bpf,
+    SYS_userfaultfd,
+    SYS_io_uring_setup,
+    SYS_io_uring_enter,
+    SYS_io_uring_register,
+    // other views of the system
+    SYS_mount,
+    SYS_umount2,
+    SYS_pivot_root,
+    SYS_chroot,
+    SYS_move_mount,
+    SYS_open_tree,
+    SYS_fsopen,
+    SYS_fsconfig,
+    SYS_fsmount,
+    SYS_fspick,
+    SYS_mount_setattr,
+    SYS_setns,
+    SYS_unshare,
+    SYS_open_by_handle_at,
+    SYS_name_to_handle_at,
+    SYS_fanotify_init,
+    // the system itself
+    SYS_init_module,
+    SYS_finit_module,
+    SYS_delete_module,
+    SYS_kexec_load,
+    SYS_kexec_file_load,
+    SYS_reboot,
+    SYS_swapon,
+    SYS_swapoff,
+    SYS_acct,
+    SYS_quotactl,
+    SYS_sethostname,
+    SYS_setdomainname,
+    SYS_settimeofday,
+    SYS_clock_settime,
+    SYS_clock_adjtime,
+    SYS_adjtimex,
+    SYS_syslog,
+    SYS_vhangup,
+    SYS_personality,
+    SYS_add_key,
+    SYS_request_key,
+    SYS_keyctl,
+    SYS_migrate_pages,
+    SYS_move_pages,
+    SYS_execveat, // of memory that was never a file
+    // files by name that Landlock does not look at
+    SYS_mknodat,
+    SYS_fchmodat,
+    SYS_fchownat,
+    SYS_setxattr,
+    SYS_lsetxattr,
+    SYS_removexattr,
+    SYS_lremovexattr,
+#ifdef __x86_64__
+    SYS_mknod,
+    SYS_chmod,
+    SYS_chown,
+    SYS_lchown,
+    SYS_iopl,
+    SYS_ioperm,
+    SYS_modify_ldt,
+    SYS_uselib,
+    SYS_ustat,
+    SYS_sysfs,
+    SYS__sysctl,
+#endif
+};
+
+// What is asked for by every request comes first: kernels before 5.11 walk through the filter at each call.
+static const int often[] = {
+    SYS_epoll_pwait, SYS_recvfrom, SYS_sendto, SYS_read, SYS_write, SYS_writev, SYS_futex,
+#ifdef __x86_64__
+    SYS_epoll_wait,
+#endif
+};
+
+enum {
+    DENIED_N = sizeof denied / sizeof *denied,
+    OFTEN_N = sizeof often / sizeof *often,
+    SERVER_FILTER_MAX = 96 + 2 * (DENIED_N + OFTEN_N),
+    X32_CALLS = 0x40000000, // x86-64 has a second set of numbers
+    NAMESPACES =
+        CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET
+};
+
+#define IF_ANY(bits, then, otherwise) \
+    (struct sock_filter) BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, (uint32_t)(bits), (then), (otherwise))
+#define IF_EQUAL(value, then, otherwise) \
+    (struct sock_filter) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)(value), (then), (otherwise))
+
+// call: denied if the low half of its argument has one of these bits. Leaves the number loaded.
+static unsigned short deny_bits(struct sock_filter *f, unsigned short n, int call, unsigned argument, uint32_t bits)
+{
+    f[n++] = UNLESS_EQUAL(call, 4);
+    f[n++] = LOW(argument);
+    f[n++] = IF_ANY(bits, 0, 1);
+    f[n++] = DENY(EPERM);
+    f[n++] = ANSWER(SECCOMP_RET_ALLOW);
+    return n;
+}
+
+static unsigned short deny_value(struct sock_filter *f, unsigned short n, int call, unsigned argument, uint32_t value)
+{
+    f[n++] = UNLESS_EQUAL(call, 4);
+    f[n++] = LOW(argument);
+    f[n++] = IF_EQUAL(value, 0, 1);
+    f[n++] = DENY(EPERM);
+    f[n++] = LOAD(nr);
+    return n;
+}
+
+// Sockets of the internet, of this machine, and the kernel's news of addresses, which resolving names asks for; TCP and
+// UDP, of which Landlock knows the one.
+static unsigned short check_socket(struct sock_filter *f, unsigned short n)
+{
+    f[n++] = UNLESS_EQUAL(SYS_socket, 11);
+    f[n++] = LOW(0);
+    f[n++] = IF_EQUAL(AF_UNIX, 7, 0);
+    f[n++] = IF_EQUAL(AF_NETLINK, 6, 0);
+    f[n++] = IF_EQUAL(AF_INET, 1, 0);
+    f[n++] = IF_EQUAL(AF_INET6, 0, 5);
+    f[n++] = LOW(2);
+    f[n++] = IF_EQUAL(0, 2, 0);
+    f[n++] = IF_EQUAL(IPPROTO_TCP, 1, 0);
+    f[n++] = IF_EQUAL(IPPROTO_UDP, 0, 1);
+    f[n++] = ANSWER(SECCOMP_RET_ALLOW);
+    f[n++] = DENY(EPERM);
+    return n;
+}
+
+int sandbox_server_only(err *e)
+{
+    struct sock_filter f[SERVER_FILTER_MAX];
+    unsigned short n = 0;
+    f[n++] = LOAD(arch);
+    f[n++] = IF_EQUAL(MACHINE, 1, 0);
+    f[n++] = ANSWER(SECCOMP_RET_KILL_PROCESS);
+    f[n++] = LOAD(nr);
+    f[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, X32_CALLS, 0, 1);
+    f[n++] = DENY(ENOSYS);
+    for (size_t i = 0; i < OFTEN_N; i++) {
+        f[n++] = UNLESS_EQUAL(often[i], 1);
+        f[n++] = ANSWER(SECCOMP_RET_ALLOW);
+    }
+    for (size_t i = 0; i < DENIED_N; i++) {
+        f[n++] = UNLESS_EQUAL(denied[i], 1);
+        f[n++] = DENY(EPERM);
+    }
+    f[n++] = UNLESS_EQUAL(SYS_clone3, 1); // hides its flags in memory; the C library takes clone() then
+    f[n++] = DENY(ENOSYS);
+    n = check_socket(f, n);
+    n = deny_value(f, n, SYS_ioctl, 1, TIOCSTI);
+    n = deny_value(f, n, SYS_ioctl, 1, TIOCLINUX);
+    n = deny_bits(f, n, SYS_clone, 0, NAMESPACES);
+    n = deny_bits(f, n, SYS_mprotect, 2, PROT_EXEC);
+    n = deny_bits(f, n, SYS_pkey_mprotect, 2, PROT_EXEC);
+    n = deny_bits(f, n, SYS_shmat, 2, SHM_EXEC);
+    f[n++] = UNLESS_EQUAL(SYS_mmap, 4);
+    f[n++] = LOW(2);
+    f[n++] = IF_ANY(PROT_WRITE, 0, 2);
+    f[n++] = IF_ANY(PROT_EXEC, 0, 1);
+    f[n++] = DENY(EPERM);
+    f[n++] = ANSWER(SECCOMP_RET_ALLOW);
+    return install(f, n, e);
 }

@@ -53,6 +53,7 @@ server_options serving_options(void)
     o.job_threads = (size_t)settings_integer(SETTING_THREADS);
     o.dataset_max = (uint64_t)settings_integer(SETTING_DATASET_MAX);
     o.models_memory_max = (size_t)settings_integer(SETTING_MODELS_MEMORY_MAX);
+    o.confined = settings_yes(SETTING_SANDBOX);
     return o;
 }
 

@@ -34,6 +34,8 @@ static const setting_row rows[SETTINGS_N] = {
     [SETTING_PORT] = {"port", "SLIPWAY_PORT", "8080", 0, 65535, NULL, "port to serve on; 0 is any free one"},
     [SETTING_PLAIN_HTTP] = {"plain-http", "SLIPWAY_PLAIN_HTTP", "no", 1, 0, yes_or_no,
                             "whether to serve beyond this machine without TLS: yes or no"},
+    [SETTING_SANDBOX] = {"sandbox", "SLIPWAY_SANDBOX", "yes", 1, 0, yes_or_no,
+                         "whether a server gives up the files and system calls that it does not need: yes or no"},
     [SETTING_ALLOWED_HOST] = {"allowed-host", "SLIPWAY_ALLOWED_HOST", "", 1, 0, NULL,
                               "names of the server in a Host header, a comma between"},
     [SETTING_CORS_ORIGIN] = {"cors-origin", "SLIPWAY_CORS_ORIGIN", "", 1, 0, NULL,

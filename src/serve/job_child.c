@@ -268,10 +268,10 @@ static int limit_memory(uint64_t memory_max, err *e)
 static int confine(const duty *t, err *e)
 {
     const sandbox_path paths[] = {
-        {".", true},
-        {t->data, false},
-        {"/proc", false},
-        {"/sys/fs/cgroup", false}, // the last two: how much memory is left
+        {.path = ".", .write = true},
+        {.path = t->data},
+        {.path = "/proc"},
+        {.path = "/sys/fs/cgroup"}, // the last two: how much memory is left
     };
     TRY(sandbox_no_new_privileges(e));
     TRY(sandbox_files(paths, sizeof paths / sizeof *paths, NULL, e));

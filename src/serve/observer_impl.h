@@ -24,6 +24,8 @@ bool access_log_write(access_log *l, str lines); // false: some of it is lost (a
 // otlp.c: OTLP over HTTP, protobuf or JSON, as the environment says. *out is NULL where it says nothing, or "none".
 // What cannot be done (grpc) is ERR_UNSUPPORTED.
 typedef struct otlp otlp;
+// Whether it says anything; *ca_file, if not NULL: the file of authorities that it names, or NULL.
+bool otlp_wanted(const char **ca_file);
 MUST_CHECK int otlp_open(otlp **out, trace_sampling *sampling, err *e);
 void otlp_close(otlp *t); // NULL is fine
 void otlp_add(otlp *t, const observed *o);

@@ -228,13 +228,25 @@ static int fill(otlp *t, trace_sampling *sampling, err *e)
     return t->ends ? 0 : err_set(e, ERR_MEMORY, "no memory for spans");
 }
 
+static bool switched_off(const char *exporter)
+{
+    const char *disabled = getenv("OTEL_SDK_DISABLED");
+    return (disabled && strcasecmp(disabled, "true") == 0) || (exporter && strcmp(exporter, "none") == 0);
+}
+
+bool otlp_wanted(const char **ca_file)
+{
+    const char *exporter = set_variable("OTEL_TRACES_EXPORTER");
+    if (ca_file) *ca_file = variable("CERTIFICATE");
+    return !switched_off(exporter) && (exporter || variable("ENDPOINT"));
+}
+
 int otlp_open(otlp **out, trace_sampling *sampling, err *e)
 {
     *out = NULL;
     *sampling = (trace_sampling){0};
-    const char *disabled = getenv("OTEL_SDK_DISABLED"), *exporter = set_variable("OTEL_TRACES_EXPORTER");
-    if (disabled && strcasecmp(disabled, "true") == 0) return 0;
-    if (exporter && strcmp(exporter, "none") == 0) return 0;
+    const char *exporter = set_variable("OTEL_TRACES_EXPORTER");
+    if (switched_off(exporter)) return 0;
     if (exporter && strcmp(exporter, "otlp") != 0)
         return err_set(e, ERR_UNSUPPORTED,
                        "OTEL_TRACES_EXPORTER: \"%s\" is no exporter that is known; otlp and none are", exporter);

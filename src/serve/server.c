@@ -15,6 +15,7 @@
 #include "base/files.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "serve/confinement.h"
 #include "serve/instance.h"
 #include "serve/jobs.h"
 #include "serve/loop_impl.h"
@@ -202,11 +203,13 @@ static int fill(server *s, const server_options *o, err *e)
         TRY(tls_new(&c->tls, &files, e));
     }
     TRY(proxies_parse(&c->trusted, o->trusted_proxies, e));
+    if (o->confined) TRY(confinement_enter(o, e));
     TRY(observer_new(&c->observer, o->access_log, c->n_loops, e));
     TRY(make_loops(s, e));
     TRY(open_side_entrances(s, e));
     c->options.port = s->port;
     TRY(check_exposure(s, e));
+    if (o->confined) TRY(confinement_close_ports(e));
     TRY(sites_init(&c->sites, s->host, !s->exposed, o->allowed_hosts, o->cors_origins, e));
     bool changed;
     TRY(catalog_refresh(c->catalog, &changed, e));

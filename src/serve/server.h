@@ -31,6 +31,7 @@ typedef struct server_options {
     runtime_options runtime;   // how versions are run
     size_t models_memory_max;  // bytes of all loaded versions; 0: half of what is available at the start
     size_t buffers_max;        // bytes of requests and answers that are on their way, of all connections together
+    bool confined; // gives up for good what it does not need, see confinement.h: for the process of a server
     // Jobs, see docs/protocols/jobs.md.
     size_t jobs_max, jobs_queued_max; // runs at once (0: none are taken), and waiting
     size_t job_memory_max;            // bytes; what a run takes beside its program
