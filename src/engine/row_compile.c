@@ -553,12 +553,40 @@ static void find_direct(compiler *c, const column_list *f)
     c->r->direct = (int32_t)first->p.input;
 }
 
+// What each column is made of follows from its operands, which come before it.
+static int find_sources(compiler *c, const column_list *f, err *e)
+{
+    row_source *of = mem_zalloc(c->n_columns, sizeof *of);
+    c->r->sources = arena_alloc(&c->r->memory, f->n, sizeof *c->r->sources);
+    if (!of || !c->r->sources) {
+        mem_free(of);
+        return no_memory(e);
+    }
+    for (size_t i = 0; i < c->n_columns; i++) {
+        const column *x = &c->columns[i];
+        if (x->op == COLUMN_INPUT) of[i] = (row_source){SOURCE_ONE, x->p.input, x->p.at};
+        for (int k = 0; k < 3; k++) {
+            const row_source *from = x->from[k] == NO_COLUMN ? NULL : &of[x->from[k]];
+            if (!from || from->kind == SOURCE_NONE) continue;
+            bool same = of[i].kind == SOURCE_ONE && of[i].input == from->input && of[i].at == from->at;
+            if (of[i].kind == SOURCE_NONE)
+                of[i] = *from;
+            else if (!same)
+                of[i].kind = SOURCE_SEVERAL;
+        }
+    }
+    for (size_t i = 0; i < f->n; i++) c->r->sources[i] = of[f->columns[i]];
+    mem_free(of);
+    return 0;
+}
+
 static int write_program(compiler *c, err *e)
 {
     column_list f = c->lists[c->features];
     row_program *r = c->r;
     r->n_features = f.n;
     if (f.n == 0) return err_set(e, ERR_UNSUPPORTED, "there are no features");
+    if (r->trees) TRY(find_sources(c, &f, e));
     find_direct(c, &f);
     if (r->direct >= 0) return 0;
     fuse(c);

@@ -312,3 +312,77 @@ int row_program_run(const row_program *p, const tensor *inputs, size_t n_rows, f
     arena_rewind(scratch, mark);
     return rc;
 }
+
+// Explanations ------------------------------------------------------------------------------------------------------
+
+const row_source *row_program_sources(const row_program *p)
+{
+    return p->sources;
+}
+
+const trees *row_program_trees(const row_program *p)
+{
+    return p->trees ? p->trees->trees : NULL;
+}
+
+// Rows of one score, brought together.
+typedef struct gathered {
+    float *x;
+    uint32_t *rows;
+    shap_output *outputs;
+    double *base, *values, *explained;
+} gathered;
+
+static int gather_new(gathered *g, size_t n, size_t n_features, size_t n_groups, arena *a, err *e)
+{
+    *g = (gathered){.x = arena_alloc(a, n, n_features * sizeof *g->x),
+                    .rows = arena_alloc(a, n, sizeof *g->rows),
+                    .outputs = arena_alloc(a, n, sizeof *g->outputs),
+                    .base = arena_alloc(a, n, sizeof *g->base),
+                    .values = arena_alloc(a, n, n_groups * sizeof *g->values),
+                    .explained = arena_alloc(a, n, sizeof *g->explained)};
+    if (g->x && g->rows && g->outputs && g->base && g->values && g->explained) return 0;
+    return err_set(e, ERR_MEMORY, "no memory to explain %zu rows", n);
+}
+
+static int explain_scores(const row_program *p, const float *features, size_t n_rows, const shap_output *outputs,
+                          const shap_groups *groups, double *base, double *values, double *explained, arena *scratch,
+                          err *e)
+{
+    gathered g;
+    TRY(gather_new(&g, n_rows, p->n_features, groups->n, scratch, e));
+    for (size_t score = 0, n_done = 0; n_done < n_rows; score++) {
+        size_t n = 0;
+        for (size_t i = 0; i < n_rows; i++) {
+            if (outputs[i].score != score) continue;
+            memcpy(g.x + n * p->n_features, features + i * p->n_features, p->n_features * sizeof *g.x);
+            g.outputs[n] = outputs[i];
+            g.rows[n++] = (uint32_t)i;
+        }
+        if (n == 0) continue;
+        TRY(shap_run(p->trees->trees, g.outputs, groups, g.x, n, p->n_features, g.base, g.values, g.explained, scratch,
+                     e));
+        for (size_t i = 0; i < n; i++) {
+            size_t row = g.rows[i];
+            base[row] = g.base[i];
+            explained[row] = g.explained[i];
+            memcpy(values + row * groups->n, g.values + i * groups->n, groups->n * sizeof *values);
+        }
+        n_done += n;
+    }
+    return 0;
+}
+
+int row_program_explain(const row_program *p, const tensor *inputs, size_t n_rows, const shap_output *outputs,
+                        const shap_groups *groups, double *base, double *values, double *explained, arena *scratch,
+                        err *e)
+{
+    assert(p->trees);
+    arena_mark mark = arena_get_mark(scratch);
+    float *features = arena_alloc(scratch, n_rows, p->n_features * sizeof *features);
+    int rc = features ? row_program_run(p, inputs, n_rows, NULL, NULL, features, scratch, e)
+                      : err_set(e, ERR_MEMORY, "no memory to explain %zu rows", n_rows);
+    if (rc == 0) rc = explain_scores(p, features, n_rows, outputs, groups, base, values, explained, scratch, e);
+    arena_rewind(scratch, mark);
+    return rc;
+}

@@ -7,6 +7,7 @@
 #include "base/arena.h"
 #include "base/err.h"
 #include "graph/graph.h"
+#include "math/shap.h"
 
 typedef struct row_program row_program; // immutable, so any thread
 
@@ -37,5 +38,20 @@ size_t row_program_n_scores(const row_program *p); // classes, or targets; 0 if 
 // scratch: a bounded amount, given back. No other allocation.
 MUST_CHECK int row_program_run(const row_program *p, const tensor *inputs, size_t n_rows, float *scores,
                                int32_t *labels, float *features, arena *scratch, err *e);
+
+// Explanations, of row programs with trees (math/shap.h).
+
+// The column of a graph input that a feature is made of.
+typedef struct row_source {
+    enum { SOURCE_NONE, SOURCE_ONE, SOURCE_SEVERAL } kind; // of a constant; of more than one column
+    uint32_t input, at;
+} row_source;
+const row_source *row_program_sources(const row_program *p); // (n_features); a view
+const trees *row_program_trees(const row_program *p);        // a view; NULL if there are none
+
+// outputs, base, values, explained: as for shap_run(), but that outputs may be of different scores.
+MUST_CHECK int row_program_explain(const row_program *p, const tensor *inputs, size_t n_rows,
+                                   const shap_output *outputs, const shap_groups *groups, double *base, double *values,
+                                   double *explained, arena *scratch, err *e);
 
 #endif

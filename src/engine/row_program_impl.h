@@ -75,6 +75,7 @@ struct row_program {
     instruction *instructions;
     int32_t direct;          // the input that is the features as it stands, or -1
     const tree_state *trees; // NULL: none
+    row_source *sources;     // (n_features) NULL without trees
 };
 
 #endif

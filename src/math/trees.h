@@ -39,12 +39,13 @@ typedef struct trees_spec {
     const uint8_t *modes;                                                    // (n_nodes) trees_mode
     const float *values;                                                     // (n_nodes)
     const double *values_f64;                                                // or NULL: the float ones
-    size_t n_weights;                                                        // of leaves
-    const int64_t *weight_trees, *weight_nodes, *weight_scores;              // (n_weights)
-    const float *weights;                                                    // (n_weights)
-    const double *weights_f64;                                               // or NULL
-    size_t n_scores;                                                         // classes or targets
-    bool classify;                                                           // then SUM
+    const float *covers; // (n_nodes) weight of the training rows that came there; or NULL
+    size_t n_weights;    // of leaves
+    const int64_t *weight_trees, *weight_nodes, *weight_scores; // (n_weights)
+    const float *weights;                                       // (n_weights)
+    const double *weights_f64;                                  // or NULL
+    size_t n_scores;                                            // classes or targets
+    bool classify;                                              // then SUM
     trees_join join;
     trees_link link;
     size_t n_base;

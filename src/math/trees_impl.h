@@ -28,6 +28,7 @@ struct trees {
     uint32_t *features, *yes, *no;
     float *values;
     double *values_f64; // NULL unless wide
+    float *covers;      // NULL: not known, or no sums of their children's
     uint32_t *roots;    // (n_trees)
     // Weights of node i: weight_from[i] up to weight_from[i + 1], in the order of the list.
     uint32_t *weight_from, *weight_scores;

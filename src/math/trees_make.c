@@ -2,6 +2,7 @@
 // by side: a step is `at += child + (x <= value)`, and a leaf steps nowhere. Comparisons of the other modes become `<=`
 // by swapping children and by the next smaller float; NaN, for which that does not hold, has a flag.
 // SPDX-License-Identifier: Apache-2.0
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -164,6 +165,25 @@ static int fill_nodes(maker *m, bool keep_f64, err *e)
         t->yes[i] = m->places[yes];
         t->no[i] = m->places[no];
     }
+    return 0;
+}
+
+// Covers are for explanations (math/shap). Many exporters write ones: then they are as good as none.
+static int fill_covers(maker *m, err *e)
+{
+    const double rtol = 1e-5; // covers of up to 2^32 rows, stored in float32: 2^-24 each
+    trees *t = m->t;
+    if (!m->spec->covers) return 0;
+    float *covers = arena_alloc(m->a, t->n_nodes, sizeof *covers);
+    if (!covers) return err_set(e, ERR_MEMORY, "no memory for %zu nodes of trees", t->n_nodes);
+    for (size_t i = 0; i < t->n_nodes; i++) covers[i] = m->spec->covers[m->order[i]];
+    for (size_t i = 0; i < t->n_nodes; i++) {
+        if (!(covers[i] >= 0 && covers[i] <= FLT_MAX)) return 0;
+        if (t->modes[i] == TREES_LEAF) continue;
+        double sum = (double)covers[t->yes[i]] + (double)covers[t->no[i]];
+        if (!(fabs(sum - (double)covers[i]) <= rtol * (double)covers[i])) return 0;
+    }
+    t->covers = covers;
     return 0;
 }
 
@@ -342,6 +362,7 @@ static int make(maker *m, bool keep_f64, err *e)
     TRY(sort_keys(m, e));
     TRY(place_trees(m, e));
     TRY(fill_nodes(m, keep_f64, e));
+    TRY(fill_covers(m, e));
     TRY(fill_weights(m, keep_f64, e));
     TRY(fill_uniform(m, e));
     TRY(flatten(m, e));

@@ -25,6 +25,16 @@ typedef struct prediction {
     const int32_t *labels;   // (n_rows) class ids; NULL for regression
 } prediction;
 
+// What the columns of each row add to its answer. Arrays are the caller's; see docs/explain.md.
+typedef struct explanation {
+    size_t n_rows, n_columns; // n_columns: the schema's inputs
+    bool margin;              // what is explained is the score before its link (log-odds), not the answer itself
+    int32_t *classes;         // (n_rows) whose score is explained; NULL for regression
+    double *base;             // (n_rows) what is expected of a row of which nothing is known
+    double *explained;        // (n_rows) base and contributions together
+    double *contributions;    // (n_rows, n_columns)
+} explanation;
+
 typedef struct driver_model driver_model; // immutable, so any thread; each driver's own
 typedef struct driver_run driver_run;     // one request on its way; one thread at a time
 
@@ -50,6 +60,13 @@ typedef struct driver_row {
     int (*step)(driver_run *r, bool *done, err *e);
     int (*result)(driver_run *r, prediction *out, err *e);
     void (*end)(driver_run *r); // also after a failure; NULL is fine
+    // Explanations; all NULL: never. ERR_UNSUPPORTED of explains() says why this model has none.
+    int (*explains)(const driver_model *m, err *e);
+    double (*explain_ns)(const driver_model *m, size_t n_rows); // about what one call takes
+    // Rows first..first+n-1 of the batch, whose answers `predicted` holds, into the same rows of *out: its arrays are
+    // there, classes filled in. A row's results depend on that row alone. ERR_INTERNAL: they do not add up.
+    int (*explain)(const driver_model *m, const batch *in, size_t first, size_t n, const prediction *predicted,
+                   explanation *out, arena *scratch, err *e);
 } driver_row;
 
 const driver_row *driver_find(const char *name); // NULL if unknown

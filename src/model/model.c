@@ -1,9 +1,8 @@
 // A package, its driver's form of it, and a count of owners.
 // SPDX-License-Identifier: Apache-2.0
-#include "model/model.h"
+#include "model/model_impl.h"
 
 #include <assert.h>
-#include <stdatomic.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -12,15 +11,6 @@
 enum { BLOCK_ROWS_MAX = 1024, BLOCK_VALUES = 1 << 18 };
 static const size_t RUN_MEMORY_MAX = (size_t)2 << 30;   // of one run, where the driver has memory of its own
 static const size_t BLOCK_MEMORY_MAX = (size_t)1 << 30; // of one block of a frame
-
-struct model {
-    // Owners. Relaxed going up: who holds one may pass it on. Down with release, and acquire before the last frees, so
-    // that all others' reads are over.
-    atomic_size_t owners;
-    package *package;
-    const driver_row *driver;
-    driver_model *loaded;
-};
 
 static int predict(const model *m, const batch *in, prediction *out, arena *a, err *e)
 {

@@ -33,4 +33,23 @@ MUST_CHECK int model_predict(const model *m, const batch *in, prediction *out, a
 MUST_CHECK int model_predict_frame(const model *m, const frame *f, const uint32_t *rows, size_t n_rows, prediction *out,
                                    pool *p, arena *a, err *e);
 
+// Explanations: what each column adds to each row's answer (docs/explain.md).
+
+// 0, or why this model has none: ERR_UNSUPPORTED.
+MUST_CHECK int model_explains(const model *m, err *e);
+// About what explaining so many rows takes, in nanoseconds: many times a prediction.
+double model_explain_ns(const model *m, size_t n_rows);
+enum { EXPLAIN_PREDICTED = -1 };
+// Room in `a` for the rows of a batch that was predicted, and the class of each: `class`, or EXPLAIN_PREDICTED for that
+// which the row was given. Ignored for regression. ERR_INPUT: no such class.
+MUST_CHECK int explanation_new(explanation *out, const model *m, const prediction *p, int32_t class, arena *a, err *e);
+// Rows first..first+n-1, into out; rows of one batch may be explained piece by piece. base and contributions add up to
+// `explained`, and that is what was answered, or the call fails with ERR_INTERNAL. A row's results depend on that row
+// alone, to the bit. scratch is given back.
+MUST_CHECK int model_explain(const model *m, const batch *in, size_t first, size_t n, const prediction *p,
+                             explanation *out, arena *scratch, err *e);
+// Predicts and explains all rows of a frame in blocks through the pool; arrays from `a`.
+MUST_CHECK int model_explain_frame(const model *m, const frame *f, int32_t class, prediction *p, explanation *out,
+                                   pool *workers, arena *a, err *e);
+
 #endif

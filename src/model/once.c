@@ -3,6 +3,7 @@
 #include "model/once.h"
 
 #include <assert.h>
+#include <math.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +16,7 @@
 #include "model/interface.h"
 #include "prepare/feed.h"
 
-enum { SESSIONS_KEPT_MAX = 64, STEPS_MAX = 1 << 16 };
+enum { SESSIONS_KEPT_MAX = 64, STEPS_MAX = 1 << 16, EXPLAIN_ROWS = 128 };
 static const size_t SESSION_MEMORY_MAX = (size_t)2 << 30;
 
 typedef struct label {
@@ -32,7 +33,9 @@ typedef struct once { // a driver_model
     bool apart;
     interface_outputs outputs;
     size_t n_scores;
-    label *labels; // by name, n_classes: for labels that the plan gives as values
+    label *labels;             // by name, n_classes: for labels that the plan gives as values
+    uint32_t *feature_columns; // of the program: the column of the schema that each is made of
+    const char *unexplained;   // why feature_columns is NULL; NULL: it is not
     pthread_mutex_t lock;
     session *idle[SESSIONS_KEPT_MAX]; // guarded by lock, like n_idle
     size_t n_idle;
@@ -141,11 +144,50 @@ static void once_unload(driver_model *model)
     for (size_t i = 0; i < m->n_idle; i++) session_free(m->idle[i]);
     pthread_mutex_destroy(&m->lock);
     mem_free(m->labels);
+    mem_free(m->feature_columns);
     row_program_free(m->program);
     plan_free(m->plan);
     feed_free(m->feed);
     graph_free(m->graph);
     mem_free(m);
+}
+
+// ---- columns of features, for explanations
+
+static int compare_column_names(const void *a, const void *b)
+{
+    const schema_input *const *x = a, *const *y = b;
+    int order = strcmp((*x)->tensor, (*y)->tensor);
+    return order ? order : ((*x)->slot > (*y)->slot) - ((*x)->slot < (*y)->slot);
+}
+
+static int find_feature_columns(once *m, err *e)
+{
+    const schema *s = &m->package->schema;
+    size_t n = row_program_n_features(m->program);
+    const row_source *from = row_program_sources(m->program);
+    for (size_t i = 0; i < n; i++)
+        if (from[i].kind != SOURCE_ONE)
+            m->unexplained = "a feature of its trees is made of several columns, or of none";
+    if (m->unexplained) return 0;
+    const schema_input **sorted = mem_alloc(s->n_inputs, sizeof *sorted);
+    m->feature_columns = mem_alloc(n, sizeof *m->feature_columns);
+    if (!sorted || !m->feature_columns) {
+        mem_free(sorted);
+        return err_set(e, ERR_MEMORY, "no memory for the columns of %zu features", n);
+    }
+    for (size_t i = 0; i < s->n_inputs; i++) sorted[i] = &s->inputs[i];
+    qsort(sorted, s->n_inputs, sizeof *sorted, compare_column_names);
+    for (size_t i = 0; i < n; i++) {
+        schema_input want = {.tensor = (char *)m->graph->values[m->graph->inputs[from[i].input]].name,
+                             .slot = from[i].at};
+        const schema_input *key = &want;
+        const schema_input **found = bsearch(&key, sorted, s->n_inputs, sizeof *sorted, compare_column_names);
+        assert(found); // interface_check() found a column for every slot
+        m->feature_columns[i] = (uint32_t)(*found - s->inputs);
+    }
+    mem_free(sorted);
+    return 0;
 }
 
 typedef enum form { FORM_BEST, FORM_LIGHT, FORM_PLAIN } form; // a program only; a plan only
@@ -162,7 +204,8 @@ static int compile(once *m, form f, err *e)
     }
     if (m->program) {
         m->apart = true;
-        return check_tree_classes(m, e);
+        TRY(check_tree_classes(m, e));
+        return find_feature_columns(m, e);
     }
     if (f == FORM_LIGHT) return err_set(e, ERR_UNSUPPORTED, "the graph is no row program");
     TRY(plan_new(&m->plan, m->graph, &(plan_options){.plain = f == FORM_PLAIN}, e));
@@ -325,11 +368,86 @@ static void once_end(driver_run *run) // all of it is the arena's
     (void)run;
 }
 
-#define ONCE(load_)                                                                                                 \
-    {                                                                                                               \
-        .name = "once", .inputs = IO_ROWS, .outputs = IO_SCORES, .steps_max = STEPS_MAX, .load = (load_),           \
-        .load_light = once_load_light, .unload = once_unload, .rows_apart = once_rows_apart,                        \
-        .memory_of = once_memory_of, .begin = once_begin, .step = once_step, .result = once_result, .end = once_end \
+// ---- explanations
+
+static int explain_output(const once *m, size_t k, shap_output *out, err *e)
+{
+    if (!m->program)
+        return err_set(e, ERR_UNSUPPORTED, "it is no ensemble of trees over columns: only those are explained exactly");
+    if (m->unexplained) return err_set(e, ERR_UNSUPPORTED, "%s", m->unexplained);
+    return shap_find_output(out, row_program_trees(m->program), k, e);
+}
+
+static int once_explains(const driver_model *model, err *e)
+{
+    const once *m = (const once *)model;
+    shap_output unused;
+    for (size_t k = 0; k < m->n_scores; k++) TRY(explain_output(m, k, &unused, e));
+    return 0;
+}
+
+static double once_explain_ns(const driver_model *model, size_t n_rows)
+{
+    const once *m = (const once *)model;
+    if (!m->program) return 0;
+    const trees *t = row_program_trees(m->program);
+    // The tables are made for each block of rows and each class that it has.
+    size_t n_blocks = (n_rows + EXPLAIN_ROWS - 1) / EXPLAIN_ROWS;
+    size_t n_classes = m->n_scores > 2 ? m->n_scores < EXPLAIN_ROWS ? m->n_scores : EXPLAIN_ROWS : 1;
+    if (n_classes > n_rows) n_classes = n_rows;
+    return (double)n_rows * shap_row_ns(t) + (double)(n_blocks * n_classes) * shap_call_ns(t);
+}
+
+// What was explained must be what was answered: float32 sums and links apart.
+static int check_explained(const shap_output *o, double explained, double answered, err *e)
+{
+    const double tolerance = 1e-4; // of float32 sums over at most some thousand trees
+    double score = o->margin ? 1 / (1 + exp(-explained)) : explained;
+    bool comparable = (!o->margin || o->link == TREES_LOGISTIC) && isfinite(answered);
+    if (!comparable || fabs(score - answered) <= tolerance * (1 + fabs(answered))) return 0;
+    return err_set(e, ERR_INTERNAL, "the explanation is of %.9g, the answer is %.9g", score, answered);
+}
+
+static int explain_block(const once *m, const batch *in, size_t first, size_t n, const prediction *predicted,
+                         const shap_output *outputs, explanation *out, arena *a, err *e)
+{
+    tensor *tensors = arena_alloc(a, feed_n_tensors(m->feed), sizeof *tensors);
+    if (!tensors) return err_set(e, ERR_MEMORY, "no memory for an explanation");
+    TRY(feed_tensors(m->feed, in, first, n, tensors, a, e));
+    shap_groups groups = {.of = m->feature_columns, .n = out->n_columns};
+    TRY(row_program_explain(m->program, tensors, n, outputs, &groups, out->base + first,
+                            out->contributions + first * out->n_columns, out->explained + first, a, e));
+    for (size_t i = 0; i < n; i++) {
+        size_t row = first + i, k = out->classes ? (size_t)out->classes[row] : 0;
+        TRY(check_explained(&outputs[i], out->explained[row], (double)predicted->scores[row * m->n_scores + k], e));
+    }
+    return 0;
+}
+
+static int once_explain(const driver_model *model, const batch *in, size_t first, size_t n, const prediction *predicted,
+                        explanation *out, arena *a, err *e)
+{
+    const once *m = (const once *)model;
+    shap_output outputs[EXPLAIN_ROWS];
+    for (size_t at = first, rows; at < first + n; at += rows) {
+        rows = first + n - at < EXPLAIN_ROWS ? first + n - at : EXPLAIN_ROWS;
+        for (size_t i = 0; i < rows; i++)
+            TRY(explain_output(m, out->classes ? (size_t)out->classes[at + i] : 0, &outputs[i], e));
+        out->margin = outputs[0].margin;
+        arena_mark mark = arena_get_mark(a);
+        int rc = explain_block(m, in, at, rows, predicted, outputs, out, a, e);
+        arena_rewind(a, mark);
+        if (rc < 0) return rc;
+    }
+    return 0;
+}
+
+#define ONCE(load_)                                                                                                  \
+    {                                                                                                                \
+        .name = "once", .inputs = IO_ROWS, .outputs = IO_SCORES, .steps_max = STEPS_MAX, .load = (load_),            \
+        .load_light = once_load_light, .unload = once_unload, .rows_apart = once_rows_apart,                         \
+        .memory_of = once_memory_of, .begin = once_begin, .step = once_step, .result = once_result, .end = once_end, \
+        .explains = once_explains, .explain_ns = once_explain_ns, .explain = once_explain                            \
     }
 
 const driver_row driver_once = ONCE(once_load);

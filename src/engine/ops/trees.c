@@ -140,6 +140,9 @@ static int read_spec(const node *n, trees_spec *spec, arena *a, err *e)
     TRY(read_reals(n, "nodes_values", &spec->values, &spec->values_f64, &count, e));
     if (count != spec->n_nodes)
         return err_set(e, ERR_INPUT, "'nodes_values' has %zu items, not %zu", count, spec->n_nodes);
+    const attribute *covers;
+    TRY(attr_list(n, "nodes_hitrates", ATTRIBUTE_FLOATS, &covers, e));
+    if (covers && covers->n == spec->n_nodes) spec->covers = covers->floats;
     bool c = spec->classify;
     TRY(read_reals(n, c ? "class_weights" : "target_weights", &spec->weights, &spec->weights_f64, &spec->n_weights, e));
     TRY(read_ids(n, c ? "class_ids" : "target_ids", spec->n_weights, &spec->weight_scores, e));
