@@ -71,6 +71,16 @@ static void add_number(buf *out, float value)
         buf_add_str(out, (str){text, decimal_format_f32(value, text)});
 }
 
+void applied_label(buf *out, const schema_target *target, size_t class)
+{
+    const char *label = target->classes[class];
+    bool bare = target->type == COLUMN_INTEGER || target->type == COLUMN_BOOLEAN;
+    if (bare)
+        buf_add_text(out, label);
+    else
+        json_quote(out, str_of(label));
+}
+
 void applied_object(buf *out, const schema_target *target, const prediction *p, size_t row)
 {
     const float *scores = p->scores + row * p->n_scores;
@@ -80,13 +90,8 @@ void applied_object(buf *out, const schema_target *target, const prediction *p, 
         buf_add_char(out, '}');
         return;
     }
-    const char *label = target->classes[p->labels[row]];
-    bool bare = target->type == COLUMN_INTEGER || target->type == COLUMN_BOOLEAN;
     buf_add_text(out, "{\"label\":");
-    if (bare)
-        buf_add_text(out, label);
-    else
-        json_quote(out, str_of(label));
+    applied_label(out, target, (size_t)p->labels[row]);
     buf_add_text(out, ",\"probabilities\":{");
     for (size_t i = 0; i < p->n_scores; i++) {
         if (i) buf_add_char(out, ',');

@@ -26,6 +26,9 @@ void applied_rows(buf *out, applied_form form, const schema_target *target, cons
 // One row as a JSON object, without LF.
 void applied_object(buf *out, const schema_target *target, const prediction *p, size_t row);
 
+// A class as a JSON value of the target's type.
+void applied_label(buf *out, const schema_target *target, size_t class);
+
 // Predicts the rows whose target is known and compares: *out is metrics_to_json()'s, *n_rows how many they were. What
 // predicting takes comes from `a`.
 MUST_CHECK int applied_measure(json_t **out, size_t *n_rows, const model *m, const frame *f, pool *p, arena *a, err *e);

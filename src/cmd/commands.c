@@ -5,15 +5,13 @@
 #include "cmd/cmd.h"
 
 const command *const commands[] = {
-    &command_up,         &command_prepare, &command_train,
-    &command_evaluate,   &command_predict, &command_deploy,
-    &command_serve,      &command_models,  &command_alias,
-    &command_rollback,   &command_rm,      &command_keys,
-    &command_audit,      &command_usage,   &command_sign,
-    &command_verify,     &command_push,    &command_pull,
-    &command_gc,         &command_fsck,    &command_backup,
-    &command_restore,    &command_config,  &command_doctor,
-    &command_completion, &command_manual,  NULL,
+    &command_up,      &command_prepare,    &command_train,    &command_evaluate,
+    &command_predict, &command_explain,    &command_deploy,   &command_serve,
+    &command_models,  &command_alias,      &command_rollback, &command_rm,
+    &command_keys,    &command_audit,      &command_usage,    &command_sign,
+    &command_verify,  &command_push,       &command_pull,     &command_gc,
+    &command_fsck,    &command_backup,     &command_restore,  &command_config,
+    &command_doctor,  &command_completion, &command_manual,   NULL,
 };
 
 const command *command_find(const char *name)

@@ -321,9 +321,9 @@ static void same_floats(const float *a, const float *b, size_t n)
 
 static void same_labels(const graph *g, const tensor *names, const int32_t *labels, size_t n)
 {
-    const node *trees = &g->nodes[g->n_nodes - 1];
-    const attribute *strings = node_attribute(trees, "classlabels_strings");
-    const attribute *ints = node_attribute(trees, "classlabels_int64s");
+    const node *ensemble = &g->nodes[g->n_nodes - 1];
+    const attribute *strings = node_attribute(ensemble, "classlabels_strings");
+    const attribute *ints = node_attribute(ensemble, "classlabels_int64s");
     for (size_t i = 0; i < n; i++) {
         if (strings)
             assert_true(str_equal(((const str *)names->data)[i], strings->strings[labels[i]]));
