@@ -1,5 +1,5 @@
 // What a one-row prediction costs beside the system's calls: parse, route, decode, predict, encode, each by itself and
-// warm, in nanoseconds.
+// warm, in nanoseconds; then what it costs to count a row for drift, and not to once a second has had its fill.
 // With a DATA_DIR, where it makes a key, also what that key costs: remembered by its connection, and seen
 // first; and a unit of its quota and its tenant's.
 //   serve_parts MODEL.onnx REQUEST_FILE [ROUNDS [DATA_DIR]]
@@ -12,6 +12,7 @@
 #include "base/files.h"
 #include "model/model.h"
 #include "serve/decode.h"
+#include "serve/drift.h"
 #include "serve/encode.h"
 #include "serve/http.h"
 #include "serve/serving.h"
@@ -23,6 +24,8 @@ typedef struct subject {
     model *model;
     decoder *decoder;
     encoder *encoder;
+    drift *drift;
+    int64_t now_ms;
     serving serving;
     arena memory;
     batch batch;
@@ -120,6 +123,17 @@ static void encode(subject *s)
     encode_prediction(s->encoder, s->form, &s->prediction, &s->out);
 }
 
+static void watch(subject *s) // time goes on fast enough that every row is counted
+{
+    s->now_ms += 1024 / (DRIFT_ROWS_A_SECOND / 2);
+    drift_count(s->drift, 0, &s->batch, &s->prediction, s->now_ms);
+}
+
+static void pass_by(subject *s)
+{
+    drift_count(s->drift, 0, &s->batch, &s->prediction, s->now_ms);
+}
+
 static double time_of(subject *s, void (*part)(subject *s), int rounds)
 {
     double best = 1e18;
@@ -170,6 +184,14 @@ int main(int argc, char **argv)
         sum += ns;
     }
     printf("sum %.0f ns\n", sum);
+    const package *made = model_package(s.model);
+    if (made->baseline) {
+        if (drift_new(&s.drift, &made->schema, made->baseline, 1, INT64_C(1) << 40, &e) < 0) die("drift", &e);
+        double counted = time_of(&s, watch, rounds);
+        for (int i = 0; i < DRIFT_ROWS_A_SECOND; i++) pass_by(&s);
+        printf("drift, of %zu columns: a row counted %.0f, passed by %.1f ns\n", made->baseline->n_inputs, counted,
+               time_of(&s, pass_by, rounds));
+    }
     if (s.keys)
         printf("key remembered %.0f, first seen %.0f, quota %.0f ns\n", time_of(&s, know_key, rounds),
                time_of(&s, learn_key, rounds), time_of(&s, take_units, rounds));
@@ -180,6 +202,7 @@ int main(int argc, char **argv)
     sites_clear(&s.sites);
     buf_clear(&s.out);
     arena_clear(&s.memory);
+    drift_free(s.drift);
     encoder_free(s.encoder);
     decoder_free(s.decoder);
     model_drop(s.model);

@@ -104,6 +104,7 @@ enum {
     KEY_ALLOWED_HOST,
     KEY_CORS_ORIGIN,
     KEY_MODELS_MEMORY_MAX,
+    KEY_DRIFT_WINDOW,
 };
 
 static const struct argp_option serve_options[] = {
@@ -142,6 +143,7 @@ static const struct argp_option serve_options[] = {
     {"dataset-max", KEY_DATASET_MAX, "BYTES", 0, "Largest dataset or model that may be uploaded (default 1 GiB)", 50},
     {"models-memory-max", KEY_MODELS_MEMORY_MAX, "BYTES", 0,
      "Memory of all loaded versions (default: half of what is available)", 50},
+    {"drift-window", KEY_DRIFT_WINDOW, "SECONDS", 0, "How far drift looks back, at least (default 3600)", 50},
     {0},
 };
 
@@ -173,6 +175,7 @@ static error_t parse_serve(int key, char *value, struct argp_state *state)
     case KEY_JOBS_MAX: settings_set(SETTING_JOBS_MAX, value); return 0;
     case KEY_DATASET_MAX: settings_set(SETTING_DATASET_MAX, value); return 0;
     case KEY_MODELS_MEMORY_MAX: settings_set(SETTING_MODELS_MEMORY_MAX, value); return 0;
+    case KEY_DRIFT_WINDOW: settings_set(SETTING_DRIFT_WINDOW, value); return 0;
     default: return ARGP_ERR_UNKNOWN;
     }
 }

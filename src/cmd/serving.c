@@ -54,6 +54,7 @@ server_options serving_options(void)
     o.dataset_max = (uint64_t)settings_integer(SETTING_DATASET_MAX);
     o.models_memory_max = (size_t)settings_integer(SETTING_MODELS_MEMORY_MAX);
     o.confined = settings_yes(SETTING_SANDBOX);
+    o.drift_window_s = (uint32_t)settings_integer(SETTING_DRIFT_WINDOW);
     return o;
 }
 

@@ -94,6 +94,8 @@ static const setting_row rows[SETTINGS_N] = {
                              "bytes of an uploaded dataset, or model"},
     [SETTING_MODELS_MEMORY_MAX] = {"models-memory-max", "SLIPWAY_MODELS_MEMORY_MAX", "0", 0, INT64_MAX / 2, NULL,
                                    "bytes of all loaded versions; 0 is half of what is available"},
+    [SETTING_DRIFT_WINDOW] = {"drift-window", "SLIPWAY_DRIFT_WINDOW", "3600", 10, 2592000, NULL,
+                              "seconds that drift looks back, at least; at most twice as many"},
 };
 
 enum { LIST_SIZE = 2048 };

@@ -49,6 +49,7 @@ typedef enum setting {
     SETTING_JOB_MS,
     SETTING_DATASET_MAX,
     SETTING_MODELS_MEMORY_MAX,
+    SETTING_DRIFT_WINDOW,
     SETTINGS_N,
 } setting;
 

@@ -487,7 +487,7 @@ int catalog_new(catalog **out, const char *data_dir, size_t n_slots, runtime *rt
 {
     catalog *c = mem_zalloc(1, sizeof *c);
     if (!c) return err_set(e, ERR_MEMORY, "no memory for a catalog");
-    c->from = (served_from){.runtime = rt, .n_slots = n_slots};
+    c->from = (served_from){.runtime = rt, .n_slots = n_slots, .drift_window_ms = 3600 * 1000};
     c->memory_max = memory_max;
     c->change = -1;
     orders_init(&c->orders);
@@ -500,6 +500,11 @@ int catalog_new(catalog **out, const char *data_dir, size_t n_slots, runtime *rt
     }
     *out = c;
     return 0;
+}
+
+void catalog_watch_drift(catalog *c, int64_t window_ms)
+{
+    c->from.drift_window_ms = window_ms;
 }
 
 void catalog_trust(catalog *c, const trusted_keys *keys)

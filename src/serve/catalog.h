@@ -26,6 +26,9 @@ MUST_CHECK int catalog_tend_quotas(catalog *c, bool ends, err *e);
 // From now on only versions that one of these keys has signed are loaded. Borrows them until catalog_free().
 void catalog_trust(catalog *c, const trusted_keys *keys);
 
+// How long a window of drift is, of versions loaded from now on; an hour unless said.
+void catalog_watch_drift(catalog *c, int64_t window_ms);
+
 // Looks whether the registry changed or somebody ordered something and, if so, loads and unloads. *changed: there is a
 // new snapshot. A version that cannot be loaded is logged and is no failure; a failure leaves the present snapshot as
 // it is.

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "serve/access.h"
+#include "serve/drift_report.h"
 #include "serve/graphql_impl.h"
 #include "serve/models.h"
 
@@ -419,6 +420,19 @@ RESOLVER(version_target)
     return 0;
 }
 
+RESOLVER(version_drift)
+{
+    UNUSED;
+    const version_object *o = object;
+    const snapshot_version *v = snapshot_version_find(o->model->model, o->version->version);
+    json_t *j;
+    if (!v || !v->served) return 0; // null
+    TRY(drift_to_json(v->served, clock_coarse_ms(), &j, e));
+    int rc = gql_json_result(c, j, out, e);
+    json_decref(j);
+    return rc;
+}
+
 // Tables.
 
 static const gql_enum_value statuses[] = {
@@ -445,7 +459,7 @@ static const gql_input versions_arguments[] = {
     {.name = "before", .type = &graphql_long, .about = "Only those with a lower number."},
 };
 static const gql_input version_arguments[] = {{.name = "version", .type = &graphql_long, .wraps = GQL_REQUIRED}};
-enum { RECORD_COST = 10, PACKAGE_COST = 200 };
+enum { RECORD_COST = 10, PACKAGE_COST = 200, DRIFT_COST = 50 };
 
 static const gql_field model_fields[] = {
     {.name = "name", .type = &gql_string, .wraps = GQL_REQUIRED, .resolve = name},
@@ -530,6 +544,11 @@ static const gql_field version_fields[] = {
      .resolve = version_inputs,
      .cost = PACKAGE_COST},
     {.name = "target", .type = &graphql_target, .resolve = version_target, .cost = PACKAGE_COST},
+    {.name = "drift",
+     .type = &graphql_json,
+     .resolve = version_drift,
+     .about = "What it is asked now against its training, as the native protocol has it; null if it is not loaded.",
+     .cost = DRIFT_COST},
 };
 const gql_type graphql_version = {.kind = GQL_KIND_OBJECT, .name = "Version", GQL_FIELDS(version_fields)};
 

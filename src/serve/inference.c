@@ -125,6 +125,7 @@ static void count_queued(const waiting *w, int rc)
 {
     const served *v = ((const call *)w)->inference->version;
     if (rc < 0) return;
+    if (v->drift) drift_count(v->drift, v->n_slots - 1, w->in, w->out, clock_coarse_ms());
     served_answered(v, v->n_slots - 1, w->in->n_rows, ((const call *)w)->taken_ms);
     if (atomic_load_explicit(&v->timed, memory_order_relaxed))
         served_observe(v, v->n_slots - 1, w->out, clock_monotonic_ns() - w->since_ns);
@@ -208,6 +209,7 @@ static int predict_here(const serving *s, const request *q, inference *i, int64_
     counter_add(&meter->rows, i->in.n_rows);
     counter_add(&meter->requests, 1);
     served_answered(v, s->slot, i->in.n_rows, now_ms);
+    if (v->drift) drift_count(v->drift, s->slot, &i->in, &i->out, now_ms);
     return 0;
 }
 

@@ -6,8 +6,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/json.h"
 #include "serve/access.h"
+#include "serve/drift_report.h"
 #include "serve/example.h"
 #include "serve/inference.h"
 #include "serve/models.h"
@@ -196,6 +198,7 @@ static int metrics_text(serving *s, const request *q, response *r, err *e)
         if (s->models->models[i].now)
             buf_format(r->body, "slipway_model_version{model=\"%s\"} %" PRId64 "\n", s->models->models[i].name,
                        s->models->models[i].now->version);
+    drift_write(s->models, clock_coarse_ms(), r->body);
     uint64_t n_records, n_spans;
     observer_lost(s->observer, &n_records, &n_spans);
     buf_format(r->body,

@@ -1,4 +1,4 @@
-// The native protocol's routes for loading, deployments and drift; described in docs/protocols/rest.md.
+// The native protocol's routes for loading and deployments; described in docs/protocols/rest.md.
 // SPDX-License-Identifier: Apache-2.0
 #ifndef SLIPWAY_SERVE_REST_DEPLOYMENTS_H
 #define SLIPWAY_SERVE_REST_DEPLOYMENTS_H

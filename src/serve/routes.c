@@ -10,6 +10,7 @@
 #include "serve/protocol.h"
 #include "serve/rest.h"
 #include "serve/rest_deployments.h"
+#include "serve/rest_drift.h"
 #include "serve/v2.h"
 
 // One a line, so that two people can add one each.
@@ -18,6 +19,7 @@ static const protocol_row *const rows[] = {
     &rest_protocol,
     &rest_registry_protocol,
     &rest_deployments_protocol,
+    &rest_drift_protocol,
     &rest_access_protocol,
     &rest_datasets_protocol,
     &rest_jobs_protocol,

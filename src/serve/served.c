@@ -21,6 +21,7 @@ void served_drop(served *v)
     decoder_free(v->decoder);
     encoder_free(v->encoder);
     running_close(v->running);
+    drift_free(v->drift);
     openapi_part_clear(&v->api);
     model_drop(v->model);
     mem_free(v->counts);
@@ -138,6 +139,12 @@ static int check_signed(const served_from *from, const package *p, err *e)
     return signatures_trusted(all, n, p->digest, from->trusted, e);
 }
 
+static int watch_drift(served *v, int64_t window_ms, err *e)
+{
+    const package *p = model_package(v->model);
+    return p->baseline ? drift_new(&v->drift, &p->schema, p->baseline, v->n_slots, window_ms, e) : 0;
+}
+
 int served_open(served **out, const served_from *from, const char *name, int64_t version, model_meter *meter, err *e)
 {
     served *v = mem_zalloc(1, sizeof *v);
@@ -161,12 +168,13 @@ int served_open(served **out, const served_from *from, const char *name, int64_t
     if (rc == 0) rc = decoder_new(&v->decoder, model_schema(v->model), e);
     if (rc == 0) rc = encoder_new(&v->encoder, model_schema(v->model), principal_name_of(name), version, e);
     if (rc == 0) rc = openapi_part_make(&v->api, principal_name_of(name), model_schema(v->model), e);
+    if (rc == 0) rc = watch_drift(v, from->drift_window_ms, e);
     if (rc == 0) rc = warm(v, e);
     if (rc < 0) {
         served_drop(v);
         return rc;
     }
-    v->memory = running_memory(v->running);
+    v->memory = running_memory(v->running) + drift_memory(v->drift);
     *out = v;
     return 0;
 }

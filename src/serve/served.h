@@ -10,6 +10,7 @@
 #include "registry/registry.h"
 #include "registry/signatures.h"
 #include "serve/decode.h"
+#include "serve/drift.h"
 #include "serve/encode.h"
 #include "serve/meters.h"
 #include "serve/openapi.h"
@@ -51,6 +52,7 @@ struct served {
     openapi_part api;
     model_meter *meter; // borrowed until the catalog is freed
     size_t n_slots;
+    drift *drift;      // NULL: its package has no baseline
     counts *counts;    // n_slots of them
     atomic_bool timed; // the catalog's: a deployment wants to know latencies and scores
     uint64_t used_ns;  // the catalog's: when it was last seen to have answered
@@ -63,6 +65,7 @@ typedef struct served_from {
     runtime *runtime;
     const trusted_keys *trusted; // one of them must have signed; NULL: signatures are not looked at
     size_t n_slots;              // threads that answer
+    int64_t drift_window_ms;
 } served_from;
 
 // Reads a version from the registry and answers an example row with it, so that the first request costs what the next

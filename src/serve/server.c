@@ -66,6 +66,7 @@ const char *server_options_fault(const server_options *o)
     if (o->request_memory_max < 1 << 16) return "a request needs 64 KiB of memory";
     if (o->jobs_max > JOBS_RUNNING_MAX) return "there are at most 64 runs at once";
     if (o->job_memory_max < 1 << 20) return "a run needs 1 MiB of memory";
+    if (o->drift_window_s < 1) return "a window of drift is a second or more";
     if (o->buffers_max < 1 << 20) return "connections need 1 MiB of buffers";
     return NULL;
 }
@@ -193,6 +194,7 @@ static int fill(server *s, const server_options *o, err *e)
     fit_descriptors(&c->options);
     TRY(runtime_new(&s->runtime, &c->options.runtime, e));
     TRY(catalog_new(&c->catalog, s->data_dir, c->n_loops + c->n_workers, s->runtime, models_memory(o), e));
+    catalog_watch_drift(c->catalog, (int64_t)o->drift_window_s * 1000);
     if (o->trusted_keys) {
         TRY(trusted_keys_load(&s->trusted, o->trusted_keys, e));
         catalog_trust(c->catalog, &s->trusted);

@@ -30,6 +30,7 @@ typedef struct server_options {
     size_t request_memory_max; // ceiling of a request's arena, and of its answer
     runtime_options runtime;   // how versions are run
     size_t models_memory_max;  // bytes of all loaded versions; 0: half of what is available at the start
+    uint32_t drift_window_s;   // half of the longest time that drift looks back
     size_t buffers_max;        // bytes of requests and answers that are on their way, of all connections together
     bool confined; // gives up for good what it does not need, see confinement.h: for the process of a server
     // Jobs, see docs/protocols/jobs.md.
@@ -62,6 +63,7 @@ typedef struct server_options {
                       .stop_ms_max = 30000,                    \
                       .request_memory_max = (size_t)256 << 20, \
                       .runtime = RUNTIME_OPTIONS_DEFAULT,      \
+                      .drift_window_s = 3600,                  \
                       .buffers_max = (size_t)1 << 30,          \
                       .jobs_max = 1,                           \
                       .jobs_queued_max = 100,                  \
