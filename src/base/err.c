@@ -71,6 +71,17 @@ int err_set_errno(err *e, const char *format, ...)
     return err_set(e, code, "%s: %s", what, strerror(number));
 }
 
+err err_outward(const err *e)
+{
+    err out = *e;
+    bool of_system = e->code == ERR_FULL || e->code == ERR_IO || e->code == ERR_DENIED || e->code == ERR_CORRUPT;
+    if (!of_system || (e->msg[0] != '/' && !strstr(e->msg, " /"))) return out;
+    const char *what = e->code == ERR_FULL ? "there is no room on the server's disk; nothing was changed"
+                                           : "a file of the server cannot be used; its log says more";
+    err_set(&out, e->code, "%s", what);
+    return out;
+}
+
 int err_prefix(err *e, int rc, const char *format, ...)
 {
     if (!e) return rc;

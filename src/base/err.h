@@ -48,6 +48,10 @@ int err_set_errno(err *e, const char *format, ...) __attribute__((format(printf,
 // ...).
 int err_prefix(err *e, int rc, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
+// The error as strangers are told it: where the system failed (a full or broken disk, rights), the message names files
+// of this machine, and says only what failed instead.
+err err_outward(const err *e);
+
 // A short name for logs and scripts: "input", "limit", ... ; "ok" for 0.
 const char *err_name(int code);
 

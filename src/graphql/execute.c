@@ -5,6 +5,7 @@
 #include "graphql/execute.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "base/decimal.h"
 #include "base/hash.h"
@@ -198,8 +199,10 @@ static const gql_path *keep_path(executor *x, const gql_path *p)
 
 static void add_error(executor *x, const entry *f, const gql_path *path, const err *why)
 {
-    const char *code = x->call.code ? x->call.code : err_name(why->code);
-    gql_error *added = gql_errors_add(x->x->errors, code, f->same[0]->at, "%s", why->msg);
+    err told = err_outward(why);
+    bool ours = strcmp(told.msg, why->msg) != 0; // no fault of the document, whatever the resolver was looking at
+    const char *code = x->call.code && !ours ? x->call.code : err_name(why->code);
+    gql_error *added = gql_errors_add(x->x->errors, code, f->same[0]->at, "%s", told.msg);
     if (!added) return;
     added->path = keep_path(x, path);
     added->extensions = x->call.extensions;

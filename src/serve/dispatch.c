@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "registry/audit.h"
 #include "serve/inflate.h"
 #include "serve/pack.h"
@@ -243,7 +244,12 @@ void dispatch_end(const route_match *m, response *r, int rc, const err *e)
     r->stream = NULL;
     r->sink = NULL;
     r->failure = rc;
-    dispatch_fail(m->protocol, r, r->status >= 400 ? r->status : http_status_of(rc), e);
+    err told = err_outward(e);
+    if (strcmp(told.msg, e->msg) != 0) { // no fault of the request, whatever the handler was looking at
+        r->at = (place){.row = -1};
+        if (rc != ERR_FULL) log_event(LOG_ERROR, m->route->name, "%s", e->msg);
+    }
+    dispatch_fail(m->protocol, r, r->status >= 400 ? r->status : http_status_of(rc), &told);
 }
 
 int dispatch_run(serving *s, const route_match *m, request *q, bool gzip, response *r)

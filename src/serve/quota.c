@@ -3,7 +3,11 @@
 // What is in the word is recorded as used in the registry already, so taking needs no more than that there is enough.
 // Day, requests and rows are one word and change together: nothing that was leased for one day can be taken, or put
 // back, on another. Whoever fills takes the lock. A lease is at most `size` with what is left of the one before, so a
-// crash loses at most one. SPDX-License-Identifier: Apache-2.0
+// crash loses at most one.
+//
+// A registry that cannot be written (a full disk) is no reason to refuse those who have no limit: they go on with units
+// that were never leased, a debt, which is recorded as soon as something can be. A crash before that forgets it.
+// SPDX-License-Identifier: Apache-2.0
 #include "serve/quota.h"
 
 #include <inttypes.h>
@@ -66,6 +70,7 @@ struct allowance {
     _Atomic int64_t refused_rows;     // if it was rows: of a request that large; a smaller one may ask
     atomic_int refused_unit;
     atomic_bool refused_monthly;
+    atomic_bool limited;               // there is a quota of the day or month
     _Atomic uint64_t gap_ns, slack_ns; // between requests of the rate, and how far ahead of it they may be; 0: no rate
     _Atomic uint64_t next_ns;          // when the next request is due (GCRA's theoretical arrival time)
     pthread_mutex_t lock;              // guards what follows; taken by who fills
@@ -76,6 +81,7 @@ struct allowance {
     int32_t day; // of `left`, as the registry writes it
     usage owed;  // taken out of `left` to be given back, for owed_day
     int32_t owed_day;
+    usage debt; // put into `left` and recorded nowhere yet
 };
 
 struct quota_book {
@@ -133,6 +139,13 @@ int quota_book_find(quota_book *b, const char *subject, allowance **out, err *e)
     return 0;
 }
 
+static bool has_limit(const quota *q)
+{
+    for (int u = 0; u < UNITS_N; u++)
+        if (q->day[u] != QUOTA_NONE || q->month[u] != QUOTA_NONE) return true;
+    return false;
+}
+
 int quota_book_load(quota_book *b, registry *r, err *e)
 {
     quota_list l;
@@ -140,12 +153,16 @@ int quota_book_load(quota_book *b, registry *r, err *e)
     for (size_t i = 0; i < b->n; i++) {
         allowance *a = b->all[i];
         uint64_t gap = 0, slack = 0;
+        bool limited = false;
         for (size_t k = 0; k < l.n; k++) {
             const quota *q = &l.quotas[k];
-            if (q->per_minute == 0 || strcmp(q->subject, a->subject) != 0) continue;
+            if (strcmp(q->subject, a->subject) != 0) continue;
+            limited |= has_limit(q);
+            if (q->per_minute == 0) continue;
             gap = MINUTE_NS / (uint64_t)q->per_minute;
             slack = gap * (uint64_t)(q->burst > 0 ? q->burst - 1 : 0);
         }
+        atomic_store(&a->limited, limited);
         atomic_store(&a->slack_ns, slack);
         atomic_store(&a->gap_ns, gap);
         atomic_store(&a->refused_until_ms, 0);
@@ -156,20 +173,35 @@ int quota_book_load(quota_book *b, registry *r, err *e)
 
 // ---- leases
 
-static bool owes(const allowance *a)
+static bool is_some(const usage *u)
 {
-    return a->owed.units[UNIT_REQUESTS] > 0 || a->owed.units[UNIT_ROWS] > 0;
+    return u->units[UNIT_REQUESTS] > 0 || u->units[UNIT_ROWS] > 0;
 }
 
-// Notes what was taken out of `left` to be given back. What was owed for another day, and could not be given back
-// since, stays recorded as used.
+static bool owes(const allowance *a)
+{
+    return is_some(&a->owed) || is_some(&a->debt);
+}
+
+static int64_t less_of(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+// Notes what was taken out of `left` to be given back, unless it was a debt. What was owed for another day, and could
+// not be given back since, stays recorded as used.
 static void owe(allowance *a, lease w)
 {
-    if (lease_requests(w) == 0 && lease_rows(w) == 0) return;
+    usage back = {.units = {[UNIT_REQUESTS] = lease_requests(w), [UNIT_ROWS] = lease_rows(w)}};
+    for (int u = 0; u < UNITS_N; u++) {
+        int64_t never = less_of(back.units[u], a->debt.units[u]);
+        a->debt.units[u] -= never;
+        back.units[u] -= never;
+    }
+    if (!is_some(&back)) return;
     if (a->owed_day != a->day) a->owed = (usage){{0}};
     a->owed_day = a->day;
-    a->owed.units[UNIT_REQUESTS] += lease_requests(w);
-    a->owed.units[UNIT_ROWS] += lease_rows(w);
+    for (int u = 0; u < UNITS_N; u++) a->owed.units[u] += back.units[u];
 }
 
 // Takes out what is left, to be given back. Under the lock.
@@ -191,21 +223,33 @@ static void fit_size(allowance *a, int64_t now_ms)
 }
 
 // What to ask for, so that there is enough for a request of n_rows (-1: nothing is asked for) and no more than a lease
-// is out. Under the lock.
+// is out; and for the debt. Under the lock.
 static void fill_order(allowance *a, usage_order *o, int64_t n_rows, int64_t now_ms)
 {
     *o = (usage_order){
         .subject = a->subject, .given_back = a->owed, .given_back_day = a->owed_day, .day = usage_day(now_ms)};
+    o->need = o->want = a->debt;
     if (n_rows < 0) return;
     fit_size(a, now_ms);
     lease w = atomic_load(&a->left);
     if (lease_day(w) != day_of(now_ms)) w = 0;
     int64_t requests = lease_requests(w), rows = lease_rows(w), more = a->size * ROWS_PER_REQUEST - rows;
     int64_t need = requests<1, need_rows = n_rows> rows ? n_rows - rows : 0;
-    o->need.units[UNIT_REQUESTS] = need;
-    o->need.units[UNIT_ROWS] = need_rows;
-    o->want.units[UNIT_REQUESTS] = a->size - requests > need ? a->size - requests : need;
-    o->want.units[UNIT_ROWS] = more > need_rows ? more : need_rows;
+    o->need.units[UNIT_REQUESTS] += need;
+    o->need.units[UNIT_ROWS] += need_rows;
+    o->want.units[UNIT_REQUESTS] += a->size - requests > need ? a->size - requests : need;
+    o->want.units[UNIT_ROWS] += more > need_rows ? more : need_rows;
+}
+
+// Under the lock. Returns what was there before.
+static lease put_in(allowance *a, int64_t requests, int64_t rows, unsigned today, lease *now_there)
+{
+    lease w = atomic_load(&a->left);
+    do {
+        bool same = lease_day(w) == today;
+        *now_there = lease_of(today, requests + (same ? lease_requests(w) : 0), rows + (same ? lease_rows(w) : 0));
+    } while (!atomic_compare_exchange_weak(&a->left, &w, *now_there));
+    return w;
 }
 
 // What the registry answered. Under the lock.
@@ -222,17 +266,32 @@ static void take_order(allowance *a, const usage_order *o, int64_t now_ms)
         a->quiet_until_ms = now_ms + ASK_AGAIN_MS;
         return;
     }
+    requests -= a->debt.units[UNIT_REQUESTS];
+    rows -= a->debt.units[UNIT_ROWS];
+    a->debt = (usage){{0}};
+    if (requests == 0 && rows == 0) return;
     unsigned today = day_of(now_ms);
-    lease w = atomic_load(&a->left), next;
-    do {
-        bool same = lease_day(w) == today;
-        next = lease_of(today, requests + (same ? lease_requests(w) : 0), rows + (same ? lease_rows(w) : 0));
-    } while (!atomic_compare_exchange_weak(&a->left, &w, next));
+    lease next, w = put_in(a, requests, rows, today, &next);
     if (lease_day(w) != today) owe(a, w); // given back with the next order
     a->day = o->day;
     a->filled_ms = a->seen_ms = now_ms;
     a->seen = next;
     atomic_store(&a->refused_until_ms, 0);
+}
+
+// What an order asked for that could not be written. Under the lock.
+static void borrow(allowance *a, const usage_order *o, int64_t now_ms)
+{
+    lease next;
+    int64_t requests = o->want.units[UNIT_REQUESTS] - a->debt.units[UNIT_REQUESTS];
+    int64_t rows = o->want.units[UNIT_ROWS] - a->debt.units[UNIT_ROWS];
+    lease w = put_in(a, requests, rows, day_of(now_ms), &next);
+    if (lease_day(w) != day_of(now_ms)) owe(a, w);
+    a->debt.units[UNIT_REQUESTS] += requests;
+    a->debt.units[UNIT_ROWS] += rows;
+    a->day = o->day;
+    a->filled_ms = a->seen_ms = now_ms;
+    a->seen = next;
 }
 
 // Whether there is something to ask the registry for. Under the lock.
@@ -331,6 +390,11 @@ static quota_answer refuse(const allowance *a, int64_t now_ms)
                           .retry_s = (end - now_ms + 999) / 1000};
 }
 
+static bool cannot_be_written(int rc)
+{
+    return rc == ERR_FULL || rc == ERR_DENIED || rc == ERR_IO;
+}
+
 // Asks the registry, which may block.
 static quota_answer ask(allowance *a, int64_t n_rows, registry *r, int64_t now_ms, err *e)
 {
@@ -341,6 +405,10 @@ static quota_answer ask(allowance *a, int64_t n_rows, registry *r, int64_t now_m
         fill_order(a, &o, n_rows, now_ms);
         int rc = registry_usage_settle(r, &o, 1, e);
         if (rc == 0) take_order(a, &o, now_ms);
+        if (cannot_be_written(rc) && !atomic_load(&a->limited)) {
+            borrow(a, &o, now_ms);
+            rc = 0;
+        }
         if (rc == 0 && tries == TRIES_MAX) rc = err_set(e, ERR_BUSY, "others took each lease before it could be used");
         if (rc < 0) answer.verdict = QUOTA_BROKEN;
         if (rc == 0 && o.exhausted) {

@@ -42,8 +42,9 @@ typedef struct quota_answer {
     int64_t retry_s; // after which another try may help
 } quota_answer;
 
-// Takes a request of n_rows from every allowance of a principal, or from none. r: NULL on an event loop; there nothing
-// blocks. now_ms: clock_utc_ms() or a coarse one.
+// Takes a request of n_rows from every allowance of a principal, or from none. A registry that cannot be written (a
+// full disk) refuses only those who have a limit; what others use meanwhile is recorded later. r: NULL on an event
+// loop; there nothing blocks. now_ms: clock_utc_ms() or a coarse one.
 quota_answer quota_take(const principal *who, int64_t n_rows, registry *r, int64_t now_ms, err *e);
 // What was taken and not used: the model failed. taken_ms: the now_ms of then.
 void quota_give_back(const principal *who, int64_t n_rows, int64_t taken_ms);

@@ -123,9 +123,9 @@ def children(pid):
 
 
 class Server:
-    def __init__(self, environment, *arguments):
+    def __init__(self, environment, *arguments, program=(PROGRAM,)):
         self.log = tempfile.TemporaryFile("w+")
-        self.process = subprocess.Popen([PROGRAM, "serve", "--port", "0", "--json", *arguments], env=environment,
+        self.process = subprocess.Popen([*program, "serve", "--port", "0", "--json", *arguments], env=environment,
                                         stdout=subprocess.PIPE, stderr=self.log, text=True)
         line = self.process.stdout.readline()
         if not line:

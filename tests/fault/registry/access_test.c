@@ -252,12 +252,61 @@ static void the_disk_is_full(void **state)
     break_disk(ENOSPC, true);
 }
 
+static void take(quota_book *b, registry *r, const char *subject, quota_verdict verdict)
+{
+    allowance *a;
+    err e = ERR_NONE;
+    check_ok(quota_book_find(b, subject, &a, &e), &e);
+    const principal who = {.id = subject, .tenant = "", .of_key = a};
+    quota_answer answer = quota_take(&who, 3, r, clock_utc_ms(), &e);
+    assert_int_equal(answer.verdict, verdict);
+    if (verdict == QUOTA_BROKEN) assert_int_equal(e.code, ERR_FULL);
+}
+
+// Who has no limit goes on while the disk is full, and what was used is recorded when there is room.
+static void usage_goes_on_without_room(void **state)
+{
+    (void)state;
+    enum { N = 1000 };
+    scene s;
+    registry *r;
+    quota_book *b;
+    allowance *a;
+    access_table *t;
+    err e = ERR_NONE;
+    begin(&s);
+    disk_watch(s.folder, false);
+    disk_skip_syncs(true);
+    check_ok(registry_open(&r, s.dir, NULL, &e), &e);
+    check_ok(limit(&s, r, &e), &e); // of the tenant "acme"
+    check_ok(quota_book_new(&b, &e), &e);
+    check_ok(quota_book_find(b, "tenant:acme", &a, &e), &e);
+    check_ok(access_table_new(&t, r, b, &e), &e);
+    disk_fail_at(1, ENOSPC, true);
+    for (int i = 0; i < N; i++) take(b, r, "key:free", QUOTA_TAKEN);
+    take(b, r, "tenant:acme", QUOTA_BROKEN);
+    check_fails(quota_book_tend(b, r, &e), ERR_FULL, &e);
+    disk_fail_at(0, 0, false);
+    assert_int_equal(count_used(r), 0);
+    check_ok(quota_book_tend(b, r, &e), &e);
+    assert_true(count_used(r) >= N);
+    take(b, r, "tenant:acme", QUOTA_TAKEN);
+    check_ok(quota_book_settle(b, r, &e), &e);
+    assert_int_equal(count_used(r), N + 1);
+    access_table_drop(t);
+    quota_book_free(b);
+    registry_close(r);
+    disk_watch(NULL, false);
+    end(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(memory_runs_out),
         cmocka_unit_test(the_disk_breaks_once),
         cmocka_unit_test(the_disk_is_full),
+        cmocka_unit_test(usage_goes_on_without_room),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

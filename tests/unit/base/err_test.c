@@ -107,11 +107,26 @@ static void test_name(void **state)
     for (int code = ERR_INTERNAL; code < 0; code++) assert_non_null(err_name(code));
 }
 
+static void test_outward(void **state)
+{
+    (void)state;
+    err e = ERR_NONE;
+    err_set(&e, ERR_FULL, "%s", "/var/lib/slipway/datasets/1.part: cannot be written: No space left on device");
+    assert_string_equal(err_outward(&e).msg, "there is no room on the server's disk; nothing was changed");
+    assert_int_equal(err_outward(&e).code, ERR_FULL);
+    err_set(&e, ERR_IO, "%s", "a run: /var/lib/slipway/runs/1: Input/output error");
+    assert_null(strstr(err_outward(&e).msg, "/var"));
+    err_set(&e, ERR_FULL, "%s", "the model needs 100 bytes of 10");
+    assert_string_equal(err_outward(&e).msg, e.msg);
+    err_set(&e, ERR_INPUT, "%s", "not a number: /rows/0/age");
+    assert_string_equal(err_outward(&e).msg, e.msg);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_set), cmocka_unit_test(test_errno), cmocka_unit_test(test_prefix),
-        cmocka_unit_test(test_cut), cmocka_unit_test(test_name),
+        cmocka_unit_test(test_set),     cmocka_unit_test(test_errno), cmocka_unit_test(test_prefix),
+        cmocka_unit_test(test_outward), cmocka_unit_test(test_cut),   cmocka_unit_test(test_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
