@@ -98,7 +98,8 @@ static void decode(subject *s)
     err e = ERR_NONE;
     place at;
     arena_reset(&s->memory);
-    if (decode_predict(&s->batch, &s->form, s->decoder, s->body, 1000, &at, &s->memory, &e) < 0) die("decode", &e);
+    if (decode_predict(&s->batch, &s->form, NULL, s->decoder, s->body, 1000, &at, &s->memory, &e) < 0)
+        die("decode", &e);
 }
 
 static void predict(subject *s)

@@ -531,7 +531,39 @@ static int wrong_shape(row_reader *r, const char *why)
     return read_wrong_shape(r, why, "{\"rows\": [{...}, ...]} or {\"columns\": {...}}");
 }
 
-static int read_body(row_reader *r, body_form *form)
+// "rows" or "columns" once, and "explain" once where somebody listens.
+static int read_members(row_reader *r, body_form *form, explain_wish *wish, size_t *n_rows)
+{
+    bool has_rows = false, has_wish = wish == NULL;
+    for (bool first = true;; first = false) {
+        str key;
+        scan_blanks(&r->in);
+        if (r->in.at == r->in.end || *r->in.at != '"')
+            return scan_not_json(&r->in, r->in.at == r->in.end ? "it ends in the middle" : "no name where one belongs");
+        TRY(scan_text(&r->in, &key));
+        TRY(scan_want(&r->in, ':', "no colon after a name"));
+        bool rows = str_equal(key, STR("rows")), columns = str_equal(key, STR("columns"));
+        if (!has_wish && str_equal(key, STR("explain"))) {
+            has_wish = true;
+            TRY(read_explain(r, wish));
+        } else if (has_rows) {
+            return wrong_shape(r, "there is more than one member");
+        } else if (rows || columns) {
+            has_rows = true;
+            *form = rows ? BODY_ROWS : BODY_COLUMNS;
+            TRY(rows ? read_rows(r, "/rows", n_rows) : read_columns(r, "/columns", n_rows));
+        } else {
+            return wrong_shape(r, first ? "there is a member that is neither \"rows\" nor \"columns\""
+                                        : "there is a member that does not belong there");
+        }
+        scan_blanks(&r->in);
+        if (scan_take(&r->in, ',')) continue;
+        TRY(scan_want(&r->in, '}', "no } at its end"));
+        return has_rows ? 0 : wrong_shape(r, "there are neither \"rows\" nor \"columns\"");
+    }
+}
+
+static int read_body(row_reader *r, body_form *form, explain_wish *wish)
 {
     size_t n_rows;
     scan_blanks(&r->in);
@@ -542,21 +574,7 @@ static int read_body(row_reader *r, body_form *form)
     }
     scan_blanks(&r->in);
     if (scan_take(&r->in, '}')) return wrong_shape(r, "this is an empty object");
-    if (r->in.at == r->in.end || *r->in.at != '"')
-        return scan_not_json(&r->in, r->in.at == r->in.end ? "it ends in the middle" : "no name where one belongs");
-    str key;
-    TRY(scan_text(&r->in, &key));
-    TRY(scan_want(&r->in, ':', "no colon after a name"));
-    if (str_equal(key, STR("rows")))
-        *form = BODY_ROWS;
-    else if (str_equal(key, STR("columns")))
-        *form = BODY_COLUMNS;
-    else
-        return wrong_shape(r, "there is a member that is neither \"rows\" nor \"columns\"");
-    TRY(*form == BODY_ROWS ? read_rows(r, "/rows", &n_rows) : read_columns(r, "/columns", &n_rows));
-    scan_blanks(&r->in);
-    if (scan_take(&r->in, ',')) return wrong_shape(r, "there is more than one member");
-    TRY(scan_want(&r->in, '}', "no } at its end"));
+    TRY(read_members(r, form, wish, &n_rows));
     return read_done(r, *form, n_rows);
 }
 
@@ -586,15 +604,17 @@ int row_reader_init(row_reader *r, batch *out, const decoder *d, str body, size_
     return guess > 0 ? make_room(r, guess - 1, BODY_ROWS) : 0;
 }
 
-int decode_predict(batch *out, body_form *form, const decoder *d, str body, size_t rows_max, place *at, arena *a,
-                   err *e)
+int decode_predict(batch *out, body_form *form, explain_wish *wish, const decoder *d, str body, size_t rows_max,
+                   place *at, arena *a, err *e)
 {
     batch b;
     row_reader r;
     body_form f = BODY_ROWS;
+    explain_wish w = EXPLAIN_WISH_NONE;
     TRY(row_reader_init(&r, &b, d, body, rows_max, at, a, e));
-    TRY(read_body(&r, &f));
+    TRY(read_body(&r, &f, wish ? &w : NULL));
     *out = b;
     *form = f;
+    if (wish) *wish = w;
     return 0;
 }

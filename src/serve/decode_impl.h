@@ -35,6 +35,9 @@ MUST_CHECK int read_columns(row_reader *r, const char *root, size_t *n_rows);
 // After all of the body: nothing follows, and there are rows. Sets r->out->n_rows.
 MUST_CHECK int read_done(row_reader *r, body_form form, size_t n_rows);
 
+// The value of the member "explain". Errors as decode_predict() has them, with pointers below "/explain".
+MUST_CHECK int read_explain(row_reader *r, explain_wish *w);
+
 // The body as a whole is not what it should be: ERR_INPUT, "wrong_shape".
 int read_wrong_shape(row_reader *r, const char *why, const char *wanted);
 

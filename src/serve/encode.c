@@ -7,6 +7,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "automl/explained.h"
 #include "base/decimal.h"
 #include "base/json.h"
 #include "base/mem.h"
@@ -240,4 +241,76 @@ void encode_prediction(const encoder *w, body_form form, const prediction *p, bu
         put_rows(w, p, out);
     else
         put_columns(w, p, out);
+}
+
+// Explanations.
+
+static void put_explained_rows(const encoder *w, const schema *s, const prediction *p, const explanation *x, size_t top,
+                               uint32_t *order, buf *out)
+{
+    buf_add_text(out, "\"predictions\":[");
+    for (size_t row = 0; row < p->n_rows; row++) {
+        char *start = buf_reserve(out, w->row_max), *to = start;
+        if (!start) return;
+        if (row > 0) *to++ = ',';
+        to = put_row(to, w, p, row);
+        out->len += (size_t)(to - start) - 1; // its } comes after the explanation
+        buf_add_text(out, ",\"explanation\":");
+        explained_object(out, s, x, row, top, order);
+        buf_add_char(out, '}');
+    }
+    buf_add_text(out, "]}\n");
+}
+
+// Value `at` of rows that are `stride` apart.
+static void put_reals(const char *before, const double *values, size_t n, size_t stride, buf *out)
+{
+    buf_add_text(out, before);
+    for (size_t row = 0; row < n; row++) {
+        char text[DECIMAL_TEXT_SIZE];
+        double value = values[row * stride];
+        buf_add_text(out, row > 0 ? "," : "");
+        if (isfinite(value))
+            buf_add(out, text, decimal_format_f64(value, text));
+        else
+            buf_add_text(out, "null");
+    }
+    buf_add_char(out, ']');
+}
+
+static void put_explained_columns(const encoder *w, const schema *s, const prediction *p, const explanation *x,
+                                  buf *out)
+{
+    put_columns(w, p, out);
+    if (out->failed) return;
+    out->len -= sizeof "}\n" - 1; // more members follow
+    buf_add_text(out, ",\"explanations\":{");
+    for (size_t row = 0; x->classes && row < x->n_rows; row++) {
+        piece label = w->labels[x->classes[row]];
+        buf_add_text(out, row > 0 ? "," : "\"class\":[");
+        buf_add(out, w->text.data + label.at, label.len);
+    }
+    put_reals(x->classes ? "],\"base\":[" : "\"base\":[", x->base, x->n_rows, 1, out);
+    put_reals(",\"explained\":[", x->explained, x->n_rows, 1, out);
+    buf_add_text(out, ",\"contributions\":{");
+    for (size_t i = 0; i < x->n_columns; i++) {
+        if (i > 0) buf_add_char(out, ',');
+        json_quote(out, str_of(s->inputs[i].name));
+        put_reals(":[", x->contributions + i, x->n_rows, x->n_columns, out);
+    }
+    buf_add_text(out, "}}}\n");
+}
+
+int encode_explained(const encoder *w, body_form form, const schema *s, const prediction *p, const explanation *x,
+                     size_t top, buf *out, arena *scratch, err *e)
+{
+    uint32_t *order = arena_alloc(scratch, x->n_columns, sizeof *order);
+    if (!order) return err_set(e, ERR_MEMORY, "no memory for an order of %zu columns", x->n_columns);
+    buf_add(out, w->text.data + w->before.at, w->before.len);
+    buf_format(out, "\"space\":\"%s\",", explained_space(s, x));
+    if (form == BODY_ROWS)
+        put_explained_rows(w, s, p, x, top, order, out);
+    else
+        put_explained_columns(w, s, p, x, out);
+    return 0;
 }

@@ -20,6 +20,11 @@ str encoder_label(const encoder *w, size_t class); // the JSON of one, as encode
 // Appends; failure is in out->failed. Scores that are no finite number are null.
 void encode_prediction(const encoder *w, body_form form, const prediction *p, buf *out);
 
+// The same with explanations: rows get "explanation", as explained_object() of automl/explained.h writes it; columns
+// get "explanations" beside them, whose members are arrays. `top` is of rows: 0 for all. scratch: for their order.
+MUST_CHECK int encode_explained(const encoder *w, body_form form, const schema *s, const prediction *p,
+                                const explanation *x, size_t top, buf *out, arena *scratch, err *e);
+
 // An array of labels, or of values: what MLflow and KServe call predictions.
 void encode_values(const encoder *w, const prediction *p, buf *out);
 

@@ -70,8 +70,8 @@ static int predict(gql_call *c, predictions *p, const gql_value *const *argument
     TRY(models_pick(g->serving, g->request, arguments[0]->text, version, &i->version, told, e));
     TRY(inference_begin(g->serving, g->request, i->version, told, e));
     TRY(body_of(c, arguments[2], &body, e));
-    TRY(decode_predict(&i->in, &form, i->version->decoder, body, g->serving->options->rows_max, &told->at, c->memory,
-                       e));
+    TRY(decode_predict(&i->in, &form, NULL, i->version->decoder, body, g->serving->options->rows_max, &told->at,
+                       c->memory, e));
     TRY(inference_predict(g->serving, g->request, told, i, e));
     return i->out.labels ? label_texts(c, p, e) : 0;
 }

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "serve/admission.h"
+#include "serve/explaining.h"
 #include "serve/quota.h"
 
 enum { MEASURED_EVERY = 256 }; // requests of a thread: two looks at the clock cost as much as a small model's row
@@ -227,8 +228,23 @@ static void name_who_answers(response *r, const inference *i)
     r->n_rows += i->in.n_rows;
 }
 
+// Explanations are made by whoever asked, also where a queue predicts: its thread has others to answer.
+static int predict_and_explain(serving *s, const request *q, response *r, inference *i, err *e)
+{
+    int rc = explaining_admits(s, q, r, i, e);
+    if (rc != 0) return rc;
+    const int64_t now = clock_coarse_ms();
+    if ((rc = take_quota(s, q, r, i, now, e)) != 0) return rc;
+    name_who_answers(r, i);
+    rc = i->version->running->queue ? wait_for_queue(q, r, i, e) : predict_here(s, q, i, now, e);
+    if (rc == 0) rc = explaining_run(q, r, i, e);
+    if (rc < 0) quota_give_back(q->who, (int64_t)i->in.n_rows, now);
+    return rc;
+}
+
 int inference_predict(serving *s, const request *q, response *r, inference *i, err *e)
 {
+    if (i->explain.wanted) return predict_and_explain(s, q, r, i, e);
     if (holds_up(s, i)) return HANDLER_WORKER;
     const int64_t now = clock_coarse_ms();
     int rc = take_quota(s, q, r, i, now, e);
@@ -241,6 +257,10 @@ int inference_predict(serving *s, const request *q, response *r, inference *i, e
 
 int inference_run(serving *s, const request *q, response *r, inference *i, err *e)
 {
+    if (i->explain.wanted) {
+        int rc = predict_and_explain(s, q, r, i, e);
+        return rc != 0 ? rc : i->finish(q, r, i, e);
+    }
     if (holds_up(s, i)) return HANDLER_WORKER;
     const int64_t now = clock_coarse_ms();
     int rc = take_quota(s, q, r, i, now, e);

@@ -4,6 +4,7 @@
 #ifndef SLIPWAY_SERVE_INFERENCE_H
 #define SLIPWAY_SERVE_INFERENCE_H
 
+#include "serve/decode.h"
 #include "serve/serving.h"
 
 typedef struct inference inference;
@@ -16,6 +17,8 @@ struct inference {
     const served *version; // from models_pick()
     batch in;              // for its schema
     prediction out;
+    explain_wish explain;  // nothing is explained unless it says so
+    explanation explained; // then
     inference_finish *finish;
     const void *context; // of finish
 };
@@ -24,9 +27,9 @@ struct inference {
 // are not answered on an event loop; ERR_BUSY, with status and Retry-After in *r, while it has more than it can do.
 MUST_CHECK int inference_begin(const serving *s, const request *q, const served *version, response *r, err *e);
 
-// Predicts and calls i->finish. What it returns is what the handler returns, at once; HANDLER_WORKER too, where the
-// rows are too many for an event loop. i lives in q->memory. The handler's last act: the answer may be on its way
-// already.
+// Predicts, explains where i->explain says so (see explaining.h), and calls i->finish. What it returns is what the
+// handler returns, at once; HANDLER_WORKER too, where the rows are too many for an event loop. i lives in q->memory.
+// The handler's last act: the answer may be on its way already.
 MUST_CHECK int inference_run(serving *s, const request *q, response *r, inference *i, err *e);
 
 // Predicts into i->out and returns, for who makes an answer of several predictions; i->finish is not called. On a

@@ -91,10 +91,11 @@ static void add_request(const schema *s, buf *out)
 {
     buf_add_text(out, ",\"requestBody\":{\"required\":true,\"content\":{\"application/json\":{\"schema\":{\"oneOf\":["
                       "{\"type\":\"object\",\"additionalProperties\":false,\"required\":[\"rows\"],\"properties\":{"
+                      "\"explain\":{\"$ref\":\"#/components/schemas/explain\"},"
                       "\"rows\":{\"type\":\"array\",\"minItems\":1,\"items\":");
     add_columns_shape(s, false, out);
     buf_add_text(out, "}}},{\"type\":\"object\",\"additionalProperties\":false,\"required\":[\"columns\"],"
-                      "\"properties\":{\"columns\":");
+                      "\"properties\":{\"explain\":{\"$ref\":\"#/components/schemas/explain\"},\"columns\":");
     add_columns_shape(s, true, out);
     buf_add_text(out, "}}]},\"example\":{\"rows\":[");
     example_row(s, out);
@@ -124,14 +125,16 @@ static void add_array(bool array, buf *out)
 static void add_prediction_shape(const schema_target *t, bool arrays, buf *out)
 {
     static const char score[] = "{\"type\":[\"number\",\"null\"]}";
+    const char *why = arrays ? "" : "\"explanation\":{\"$ref\":\"#/components/schemas/explanation\"},";
     const char *end = arrays ? "}" : "";
     if (t->task != TASK_CLASSIFICATION) {
-        buf_add_text(out, "{\"type\":\"object\",\"required\":[\"value\"],\"properties\":{\"value\":");
+        buf_format(out, "{\"type\":\"object\",\"required\":[\"value\"],\"properties\":{%s\"value\":", why);
         add_array(arrays, out);
         buf_format(out, "%s%s}}", score, end);
         return;
     }
-    buf_add_text(out, "{\"type\":\"object\",\"required\":[\"label\",\"probabilities\"],\"properties\":{\"label\":");
+    buf_format(out,
+               "{\"type\":\"object\",\"required\":[\"label\",\"probabilities\"],\"properties\":{%s\"label\":", why);
     add_array(arrays, out);
     add_label_shape(t, out);
     buf_format(out, "%s,\"probabilities\":{\"type\":\"object\",\"additionalProperties\":", end);
@@ -144,6 +147,8 @@ static void add_answer(const schema_target *t, buf *out)
     buf_add_text(out, ",\"responses\":{\"200\":{\"description\":\"Rows are answered by rows, columns by columns\","
                       "\"content\":{\"application/json\":{\"schema\":{\"type\":\"object\",\"required\":[\"model\","
                       "\"version\"],\"properties\":{\"model\":{\"type\":\"string\"},\"version\":{\"type\":\"integer\"},"
+                      "\"space\":{\"$ref\":\"#/components/schemas/space\"},"
+                      "\"explanations\":{\"$ref\":\"#/components/schemas/explanations\"},"
                       "\"predictions\":{\"type\":\"array\",\"items\":");
     add_prediction_shape(t, false, out);
     buf_add_text(out, "},\"columns\":");

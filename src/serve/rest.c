@@ -50,13 +50,15 @@ typedef struct predict_call {
 
 static int finish_predict(const request *q, response *r, const inference *i, err *e)
 {
-    (void)q, (void)e;
     const predict_call *call = i->context;
+    if (i->explain.wanted)
+        return encode_explained(i->version->encoder, call->form, model_schema(i->version->model), &i->out,
+                                &i->explained, i->explain.top, r->body, q->memory, e);
     encode_prediction(i->version->encoder, call->form, &i->out, r->body);
     return 0;
 }
 
-static int predict(serving *s, const request *q, response *r, err *e)
+static int predict_rows(serving *s, const request *q, response *r, bool explain, err *e)
 {
     const served *v;
     TRY(models_pick(s, q, q->parameters[0], (str){0}, &v, r, e));
@@ -65,9 +67,25 @@ static int predict(serving *s, const request *q, response *r, err *e)
     predict_call *call = arena_alloc(q->memory, 1, sizeof *call);
     if (!call) return err_set(e, ERR_MEMORY, "no memory for a request");
     call->inference = (inference){.version = v, .finish = finish_predict, .context = call};
-    TRY(decode_predict(&call->inference.in, &call->form, v->decoder, q->body, s->options->rows_max, &r->at, q->memory,
-                       e));
+    explain_wish *wish = &call->inference.explain;
+    TRY(decode_predict(&call->inference.in, &call->form, wish, v->decoder, q->body, s->options->rows_max, &r->at,
+                       q->memory, e));
+    wish->wanted |= explain;
+    if (wish->top > 0 && call->form == BODY_COLUMNS) {
+        r->at = (place){.code = "wrong_shape", .row = -1, .pointer = STR("/explain/top")};
+        return err_set(e, ERR_INPUT, "\"top\" is for rows: columns are explained whole");
+    }
     return inference_run(s, q, r, &call->inference, e);
+}
+
+static int predict(serving *s, const request *q, response *r, err *e)
+{
+    return predict_rows(s, q, r, false, e);
+}
+
+static int explain(serving *s, const request *q, response *r, err *e)
+{
+    return predict_rows(s, q, r, true, e);
 }
 
 // Puts the tag on the answer: 304 if the client has it already, else *changed and the body follows.
@@ -243,6 +261,8 @@ static int front_page(serving *s, const request *q, response *r, err *e)
 static const route routes[] = {
     {HTTP_POST, "/api/v1/models/{}/predict", "predict", "Predict rows, or columns, with the deployed version",
      JSON_TYPE, JSON_TYPE, predict, MAY_PREDICT, 0},
+    {HTTP_POST, "/api/v1/models/{}/explain", "explain", "Predict, and say what each column adds to each prediction",
+     JSON_TYPE, JSON_TYPE, explain, MAY_PREDICT, 0},
     {HTTP_GET, "/api/v1/models", "listModels", "The models of the registry", NULL, JSON_TYPE, list_models,
      MAY_PREDICT | MAY_READ, ROUTE_PACKS},
     {HTTP_GET, "/api/v1/models/{}", "describeModel", "Schema, metrics, versions and aliases of a model", NULL,
@@ -269,6 +289,9 @@ static const route_api api[] = {
      .body = API_JSON(API_REF("predict_body")),
      .answers = API_ANSWER("200", "Rows are answered by rows, columns by columns", API_JSON(API_REF("predicted"))),
      .each_model = true},
+    {.route = "explain",
+     .body = API_JSON(API_REF("predict_body")),
+     .answers = API_ANSWER("200", "The predictions, explained", API_JSON(API_REF("predicted")))},
     {.route = "listModels", .answers = API_ANSWER("200", "The models", API_JSON(API_REF("models")))},
     {.route = "describeModel", .more = TAG_HEADER, .answers = TAGGED("The model", API_JSON(API_REF("model")))},
     {.route = "live", .answers = API_ANSWER("200", "It does", API_JSON(API_REF("live")))},
@@ -282,12 +305,31 @@ static const route_api api[] = {
 };
 
 static const char schemas[] =
-    "'predict_body':{'oneOf':[{'type':'object','additionalProperties':false,'required':['rows'],'properties':{'rows':{"
+    "'predict_body':{'oneOf':[{'type':'object','additionalProperties':false,'required':['rows'],'properties':{'explain'"
+    ":{"
+    "'$ref':'#/components/schemas/explain'},'rows':{"
     "'type':'array','minItems':1,'items':{'$ref':'#/components/schemas/row'}}}},{'type':'object',"
-    "'additionalProperties':false,'required':['columns'],'properties':{'columns':{'$ref':"
+    "'additionalProperties':false,'required':['columns'],'properties':{'explain':{"
+    "'$ref':'#/components/schemas/explain'},'columns':{'$ref':"
     "'#/components/schemas/columns'}}}]},"
+    "'explain':{'description':'Whether and how the predictions are explained: class is whose score, else of the class "
+    "that each row is given; top is how many columns of each row','oneOf':[{'type':'boolean'},{'type':'object',"
+    "'additionalProperties':false,'properties':{'class':{'type':['string','number','boolean']},"
+    "'top':{'type':'integer','minimum':1,'maximum':2147483647}}}]},"
+    "'explanation':{'type':'object','description':'Base and contributions add up to explained; others is what columns "
+    "beyond top add','required':['base','explained','contributions'],'properties':{'class':{},"
+    "'base':{'type':'number'},'explained':{'type':'number'},'others':{'type':'number'},"
+    "'contributions':{'type':'object','additionalProperties':{'type':'number'}}}},"
+    "'explanations':{'type':'object','description':'The same for columns','required':['base','explained',"
+    "'contributions'],'properties':{'class':{'type':'array'},'base':{'type':'array','items':{'type':'number'}},"
+    "'explained':{'type':'array','items':{'type':'number'}},'contributions':{'type':'object',"
+    "'additionalProperties':{'type':'array','items':{'type':'number'}}}}},"
+    "'space':{'description':'What base and contributions are parts of','enum':['probability','value','margin']},"
     "'predicted':{'type':'object','required':['model','version'],'properties':{'model':{'type':'string'},"
-    "'version':{'type':'integer','minimum':1},'predictions':{'type':'array','items':{'type':'object','properties':{"
+    "'version':{'type':'integer','minimum':1},'space':{'$ref':'#/components/schemas/space'},"
+    "'explanations':{'$ref':'#/components/schemas/explanations'},"
+    "'predictions':{'type':'array','items':{'type':'object','properties':{"
+    "'explanation':{'$ref':'#/components/schemas/explanation'},"
     "'label':{},'probabilities':{'type':'object','additionalProperties':{'type':['number','null']}},"
     "'value':{'type':['number','null']}}}},'columns':{'type':'object','properties':{'label':{'type':'array'},"
     "'probabilities':{'type':'object','additionalProperties':{'type':'array','items':{'type':['number','null']}}},"

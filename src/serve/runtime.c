@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 #include <semaphore.h>
+#include <stdatomic.h>
 
 #include "base/mem.h"
 
@@ -15,6 +16,7 @@ struct runtime {
     pthread_mutex_t lock; // guards what follows, and `queue` of those in the ring while they are opened
     running all;          // head of a ring
     bool stopped;
+    atomic_uint n_explaining; // a counter alone: nothing is read through it
 };
 
 int runtime_new(runtime **out, const runtime_options *o, err *e)
@@ -47,6 +49,21 @@ void runtime_free(runtime *rt)
     if (!rt) return;
     pthread_mutex_destroy(&rt->lock);
     mem_free(rt);
+}
+
+// ---- explanations
+
+bool running_explain_begin(running *r)
+{
+    atomic_uint *n = &r->home->n_explaining;
+    if (atomic_fetch_add_explicit(n, 1, memory_order_relaxed) < EXPLAIN_AT_ONCE_MAX) return true;
+    atomic_fetch_sub_explicit(n, 1, memory_order_relaxed);
+    return false;
+}
+
+void running_explain_end(running *r)
+{
+    atomic_fetch_sub_explicit(&r->home->n_explaining, 1, memory_order_relaxed);
 }
 
 // ---- in this process

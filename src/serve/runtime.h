@@ -68,6 +68,11 @@ void running_close(running *r); // before the model is dropped; nobody predicts 
 // on an event loop.
 MUST_CHECK int running_predict(running *r, const batch *in, prediction *out, arena *a, err *e);
 
+// Explanations that take long are made by workers, of which there are few: at most so many at once. False: not now.
+enum { EXPLAIN_AT_ONCE_MAX = 2 };
+MUST_CHECK bool running_explain_begin(running *r);
+void running_explain_end(running *r);
+
 bool running_ready(const running *r);    // false: its runner fails again and again
 size_t running_memory(const running *r); // bytes: the model, here or in its runner
 

@@ -100,7 +100,7 @@ static int answer_example(const served *v, str body, buf *answer, arena *memory,
     prediction out;
     body_form form;
     place at = {.row = -1};
-    TRY(decode_predict(&in, &form, v->decoder, body, 1, &at, memory, e));
+    TRY(decode_predict(&in, &form, NULL, v->decoder, body, 1, &at, memory, e));
     TRY(running_predict(v->running, &in, &out, memory, e));
     encode_prediction(v->encoder, form, &out, answer);
     return buf_check(answer, e);

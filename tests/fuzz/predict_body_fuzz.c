@@ -16,6 +16,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (!d) must(decoder_new(&d, &schema_of_all, NULL) == 0);
     uint64_t sums[2] = {0, 0};
     int rcs[2];
+    explain_wish wishes[2];
     for (int i = 0; i < 2; i++) {
         arena a;
         batch b;
@@ -23,9 +24,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         place at;
         err e = ERR_NONE;
         arena_init(&a, 1 << 20);
-        rcs[i] = decode_predict(&b, &form, d, (str){(const char *)data, size}, ROWS_MAX, &at, &a, &e);
+        rcs[i] = decode_predict(&b, &form, &wishes[i], d, (str){(const char *)data, size}, ROWS_MAX, &at, &a, &e);
         if (rcs[i] == 0) {
             sums[i] = batch_sum(&b, ROWS_MAX);
+            must(wishes[i].class >= EXPLAIN_PREDICTED && wishes[i].class < (int32_t)schema_of_all.target.n_classes);
+            must(wishes[i].top <= INT32_MAX);
         } else {
             must(rcs[i] == ERR_FORMAT || rcs[i] == ERR_INPUT || rcs[i] == ERR_MEMORY);
             must(at.code && e.code == rcs[i] && e.msg[0]);
@@ -34,5 +37,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         arena_clear(&a);
     }
     must(rcs[0] == rcs[1] && sums[0] == sums[1]);
+    if (rcs[0] == 0)
+        must(wishes[0].wanted == wishes[1].wanted && wishes[0].class == wishes[1].class &&
+             wishes[0].top == wishes[1].top);
     return 0;
 }

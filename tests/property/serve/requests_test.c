@@ -288,7 +288,7 @@ static void values_come_back(void **state)
             buf_init(&text, 1 << 22);
             arena_init(&a, 1 << 24);
             (columns ? add_columns : add_rows)(&text, &r, cells, n_rows);
-            int rc = decode_predict(&b, &form, d, buf_str(&text), ROWS_MOST, &at, &a, &e);
+            int rc = decode_predict(&b, &form, NULL, d, buf_str(&text), ROWS_MOST, &at, &a, &e);
             if (rc < 0) fail_msg("%s\n%.*s", e.msg, (int)text.len, text.data);
             assert_int_equal(form, columns ? BODY_COLUMNS : BODY_ROWS);
             assert_int_equal(b.n_rows, n_rows);

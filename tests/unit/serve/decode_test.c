@@ -20,6 +20,7 @@ typedef struct fixture {
     arena memory;
     batch batch;
     body_form form;
+    explain_wish wish;
     place at;
     err e;
     char *body; // exactly as long as the text, so that an overrun shows
@@ -52,7 +53,8 @@ static int decode_bytes(fixture *f, const char *text, size_t len)
     memcpy(f->body, text, len);
     f->e = ERR_NONE;
     arena_reset(&f->memory);
-    return decode_predict(&f->batch, &f->form, f->decoder, (str){f->body, len}, 100, &f->at, &f->memory, &f->e);
+    return decode_predict(&f->batch, &f->form, &f->wish, f->decoder, (str){f->body, len}, 100, &f->at, &f->memory,
+                          &f->e);
 }
 
 static int decode(fixture *f, const char *text)
@@ -133,6 +135,7 @@ typedef struct refusal {
 } refusal;
 
 #define ROW(text) "{\"rows\":[{\"fare\":1,\"sex\":\"m\"},{\"fare\":1,\"sex\":\"m\"," text "}]}"
+#define WISH(value) "{\"explain\":" value ",\"rows\":[{\"fare\":1,\"sex\":\"m\"}]}"
 #define FIRST(text) "{\"rows\":[{\"fare\":1,\"sex\":\"m\"," text "}]}"
 
 static const refusal refusals[] = {
@@ -180,6 +183,19 @@ static const refusal refusals[] = {
     {"[]", ERR_INPUT, "wrong_shape", NULL, "no object", -1},
     {"{\"instances\":[]}", ERR_INPUT, "wrong_shape", NULL, "neither \"rows\" nor", -1},
     {"{\"rows\":[{\"fare\":1,\"sex\":\"m\"}],\"rows\":[]}", ERR_INPUT, "wrong_shape", NULL, "more than one member", -1},
+    {WISH("1"), ERR_INPUT, "wrong_type", "/explain", "neither true or false", -1},
+    {WISH("{\"what\":1}"), ERR_INPUT, "unknown_member", "/explain", "nothing else", -1},
+    {WISH("{\"top\":1,\"top\":1}"), ERR_INPUT, "duplicate_member", "/explain", "twice", -1},
+    {WISH("{\"top\":0}"), ERR_INPUT, "out_of_range", "/explain/top", "from 1 on", -1},
+    {WISH("{\"top\":1.5}"), ERR_INPUT, "out_of_range", "/explain/top", "whole", -1},
+    {WISH("{\"top\":1e99}"), ERR_INPUT, "out_of_range", "/explain/top", "whole", -1},
+    {WISH("{\"top\":\"1\"}"), ERR_INPUT, "wrong_type", "/explain/top", "whole", -1},
+    {WISH("{\"class\":\"2\"}"), ERR_INPUT, "unknown_class", "/explain/class", "no class \"2\"", -1},
+    {WISH("{\"class\":null}"), ERR_INPUT, "wrong_type", "/explain/class", "none of", -1},
+    {WISH("true,\"explain\":true"), ERR_INPUT, "wrong_shape", NULL, "does not belong", -1},
+    {WISH("{\"top\":}"), ERR_FORMAT, "invalid_json", NULL, "no value", -1},
+    {WISH("hello"), ERR_FORMAT, "invalid_json", NULL, "no value", -1},
+    {"{\"explain\":true}", ERR_INPUT, "wrong_shape", NULL, "neither \"rows\" nor", -1},
     {"", ERR_FORMAT, "invalid_json", NULL, "it is empty", -1},
     {" ", ERR_FORMAT, "invalid_json", NULL, "it is empty", -1},
     {"nonsense", ERR_INPUT, "wrong_shape", NULL, "no object", -1},
@@ -230,6 +246,30 @@ static void faults_say_what_and_where(void **state)
     }
 }
 
+static void a_wish_is_read_before_and_after_rows(void **state)
+{
+    fixture *f = *state;
+    assert_int_equal(decode(f, "{\"rows\":[{\"fare\":1,\"sex\":\"m\"}]}"), 0);
+    assert_true(!f->wish.wanted && f->wish.class == EXPLAIN_PREDICTED && f->wish.top == 0);
+    assert_int_equal(decode(f, WISH("true")), 0);
+    assert_true(f->wish.wanted && f->wish.class == EXPLAIN_PREDICTED && f->wish.top == 0);
+    assert_int_equal(decode(f, WISH("false")), 0);
+    assert_false(f->wish.wanted);
+    const char *after = "{\"columns\":{\"fare\":[1],\"sex\":[\"m\"]} , \"explain\" : { \"top\" : 3 , \"class\" : 1 } }";
+    assert_int_equal(decode(f, after), 0);
+    assert_true(f->wish.wanted && f->wish.class == 1 && f->wish.top == 3);
+    assert_int_equal(f->batch.n_rows, 1);
+    assert_int_equal(decode(f, WISH("{\"class\":\"0\"}")), 0);
+    assert_true(f->wish.wanted && f->wish.class == 0);
+    assert_int_equal(decode(f, WISH("{}")), 0);
+    assert_true(f->wish.wanted);
+    // Nobody listens: it is no member.
+    str body = STR(WISH("true"));
+    arena_reset(&f->memory);
+    assert_int_equal(decode_predict(&f->batch, &f->form, NULL, f->decoder, body, 100, &f->at, &f->memory, &f->e),
+                     ERR_INPUT);
+}
+
 static void a_body_cut_anywhere_is_refused(void **state)
 {
     fixture *f = *state;
@@ -258,7 +298,7 @@ static void limits_hold(void **state)
     arena small;
     arena_init(&small, 256);
     const char *text = FIRST("\"note\":\"\\n\"");
-    assert_int_equal(decode_predict(&f->batch, &f->form, f->decoder, str_of(text), 100, &f->at, &small, &f->e),
+    assert_int_equal(decode_predict(&f->batch, &f->form, NULL, f->decoder, str_of(text), 100, &f->at, &small, &f->e),
                      ERR_MEMORY);
     arena_clear(&small);
 }
@@ -288,6 +328,7 @@ int main(void)
         TEST(columns_stay_columns),
         TEST(many_rows_make_room),
         TEST(faults_say_what_and_where),
+        TEST(a_wish_is_read_before_and_after_rows),
         TEST(a_body_cut_anywhere_is_refused),
         TEST(limits_hold),
         TEST(every_failing_allocation_is_an_error),

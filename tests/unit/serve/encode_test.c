@@ -108,7 +108,7 @@ static void an_example_can_be_decoded(void **state)
     place at;
     arena_init(&a, 1 << 20);
     assert_int_equal(decoder_new(&d, &schema_of_all, NULL), 0);
-    assert_int_equal(decode_predict(&b, &form, d, buf_str(&out), 10, &at, &a, NULL), 0);
+    assert_int_equal(decode_predict(&b, &form, NULL, d, buf_str(&out), 10, &at, &a, NULL), 0);
     arena_clear(&a);
     decoder_free(d);
     buf_clear(&out);
