@@ -5,16 +5,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/fetch.h"
-#include "base/files.h"
-#include "base/mem.h"
+#include "base/json.h"
 #include "cmd/arguments.h"
 #include "cmd/cmd.h"
 #include "cmd/print.h"
+#include "cmd/remote.h"
 #include "cmd/source.h"
 #include "registry/signatures.h"
 
-enum { ANSWER_MAX = 1 << 30, KEY_FILE_MAX = 4096, URL_MAX = 2048, HEADER_MAX = 512, TRANSFER_MS = 600000 };
+enum { ANSWER_MAX = 1 << 30, PATH_SIZE = 512, TRANSFER_MS = 600000 };
 enum { KEY_KEY_FILE = KEYS_COMMAND, KEY_CA, KEY_TRUSTED };
 
 typedef struct push_input {
@@ -92,83 +91,21 @@ static const struct argp pull_argp = {
 
 // ---- the server
 
-typedef struct remote {
-    const char *url, *ca;
-    char host[FETCH_HOST_SIZE], authorization[HEADER_MAX];
-} remote;
-
-static int remote_init(remote *r, const push_input *in, err *e)
-{
-    *r = (remote){.url = in->words[1], .ca = in->ca};
-    TRY(fetch_host(r->url, r->host, e));
-    if (strlen(r->url) > URL_MAX / 2) return err_set(e, ERR_INPUT, "the address is too long");
-    buf file = {0};
-    const char *key = getenv("SLIPWAY_KEY");
-    if (in->key_file) {
-        TRY(file_read(in->key_file, KEY_FILE_MAX, &file, e));
-        buf_add_char(&file, '\0');
-        int rc = buf_check(&file, e);
-        if (rc < 0) {
-            buf_clear(&file);
-            return rc;
-        }
-        key = file.data;
-    }
-    int rc = 0;
-    if (key && key[0]) {
-        int len = (int)strcspn(key, " \t\r\n");
-        int n = snprintf(r->authorization, sizeof r->authorization, "Authorization: Bearer %.*s", len, key);
-        if ((size_t)n >= sizeof r->authorization) rc = err_set(e, ERR_INPUT, "the key is too long to be one");
-    }
-    buf_clear(&file);
-    return rc;
-}
-
-// What a server says of a fault: its detail if it is problem+json, else its status.
-static int refused(const fetch_answer *a, const char *what, err *e)
-{
-    json_t *problem = NULL;
-    const char *detail = NULL;
-    int code = a->status == 404                       ? ERR_NOT_FOUND
-               : a->status == 401 || a->status == 403 ? ERR_DENIED
-               : a->status >= 500                     ? ERR_IO
-                                                      : ERR_INPUT;
-    if (json_parse(&problem, buf_str(&a->body), NULL) == 0 && json_is_object(problem))
-        detail = json_string_value(json_object_get(problem, "detail"));
-    err_set(e, code, "%s: the server answered %d%s%.150s", what, a->status, detail ? ": " : "", detail ? detail : "");
-    json_decref(problem);
-    return code;
-}
-
 // path: below /api/v1/models/. The answer is one of 2xx, or an error.
 static int ask(const remote *r, const char *method, const char *path, const char *type, str body, fetch_answer *a,
                err *e)
 {
-    char url[URL_MAX], content_type[HEADER_MAX];
-    const char *headers[3];
-    size_t n = 0, len = strlen(r->url);
-    while (len > 0 && r->url[len - 1] == '/') len--;
-    snprintf(url, sizeof url, "%.*s/api/v1/models/%s", (int)len, r->url, path);
-    if (r->authorization[0]) headers[n++] = r->authorization;
-    if (type) {
-        snprintf(content_type, sizeof content_type, "Content-Type: %s", type);
-        headers[n++] = content_type;
-    }
-    headers[n] = NULL;
-    TRY(fetch(a,
-              &(fetch_options){.url = url,
-                               .host = r->host,
-                               .method = method,
-                               .headers = headers,
-                               .body = body,
-                               .answer_max = ANSWER_MAX,
-                               .time_ms_max = TRANSFER_MS,
-                               .ca_file = r->ca},
-              e));
-    if (a->status >= 200 && a->status < 300) return 0;
-    int rc = refused(a, path, e);
-    buf_clear(&a->body);
-    return rc;
+    char whole[PATH_SIZE];
+    snprintf(whole, sizeof whole, "api/v1/models/%s", path);
+    return remote_ask(r,
+                      &(remote_question){.method = method,
+                                         .path = whole,
+                                         .what = path,
+                                         .type = type,
+                                         .body = body,
+                                         .answer_max = ANSWER_MAX,
+                                         .time_ms_max = TRANSFER_MS},
+                      a, e);
 }
 
 static int ask_json(const remote *r, const char *method, const char *path, json_t *body, json_t **out, err *e)
@@ -359,7 +296,7 @@ static int run(const struct argp *argp, const char *name,
     remote other;
     registry *r = NULL;
     const char *fault = in.alias ? alias_fault(in.alias) : NULL;
-    int rc = fault ? err_set(&e, ERR_USAGE, "%s", fault) : remote_init(&other, &in, &e);
+    int rc = fault ? err_set(&e, ERR_USAGE, "%s", fault) : remote_init(&other, in.words[1], in.key_file, in.ca, &e);
     if (rc == 0) rc = arguments_registry(&r, work == push, &e);
     if (rc == 0) rc = work(&in, &other, r, &e);
     registry_close(r);
