@@ -195,7 +195,29 @@ static void add_value(buf *out, const char *metric, const served *v, const char 
 typedef struct watched_version {
     const served *v;
     drift_reading r;
+    drift_measure *columns; // r.n_inputs of them
 } watched_version;
+
+// False without memory.
+static bool watch(watched_version *out, const served *v, int64_t now_ms)
+{
+    watched_version w = {.v = v};
+    if (drift_read(&w.r, v->drift, now_ms, NULL) < 0) return false;
+    if (!(w.columns = mem_alloc(w.r.n_inputs, sizeof *w.columns))) {
+        drift_reading_clear(&w.r);
+        return false;
+    }
+    for (size_t i = 0; i < w.r.n_inputs; i++)
+        w.columns[i] = drift_measure_of(&w.r.inputs[i], &baseline_of(v)->inputs[i]);
+    *out = w;
+    return true;
+}
+
+static void unwatch(watched_version *w)
+{
+    drift_reading_clear(&w->r);
+    mem_free(w->columns);
+}
 
 static double indexed(const drift_measure *m)
 {
@@ -224,10 +246,8 @@ static void write_columns(buf *out, const watched_version *all, size_t n, const 
 {
     for (size_t k = 0; k < n; k++) {
         const schema *s = model_schema(all[k].v->model);
-        for (size_t i = 0; i < all[k].r.n_inputs; i++) {
-            drift_measure m = drift_measure_of(&all[k].r.inputs[i], &baseline_of(all[k].v)->inputs[i]);
-            add_value(out, metric, all[k].v, s->inputs[i].name, value(&m, &s->inputs[i]));
-        }
+        for (size_t i = 0; i < all[k].r.n_inputs; i++)
+            add_value(out, metric, all[k].v, s->inputs[i].name, value(&all[k].columns[i], &s->inputs[i]));
     }
 }
 
@@ -277,9 +297,9 @@ void drift_write(const snapshot *s, int64_t now_ms, buf *out)
     for (size_t i = 0; all && i < s->n; i++)
         for (size_t k = 0; k < s->models[i].n_versions && n < s->n_loaded; k++) {
             const served *v = s->models[i].versions[k].served;
-            if (v && v->drift && drift_read(&all[n].r, v->drift, now_ms, NULL) == 0) all[n++].v = v;
+            if (v && v->drift && watch(&all[n], v, now_ms)) n++;
         }
     write_versions(out, all, n);
-    for (size_t k = 0; k < n; k++) drift_reading_clear(&all[k].r);
+    for (size_t k = 0; k < n; k++) unwatch(&all[k]);
     mem_free(all);
 }

@@ -3,6 +3,8 @@
 #include "check.h"
 
 #include <math.h>
+#include <pthread.h>
+#include <stdatomic.h>
 
 #include "base/mem.h"
 #include "serve/drift.h"
@@ -171,13 +173,59 @@ static void verdicts_wait_for_rows(void **state)
     assert_null(m.verdict);
 }
 
+typedef struct busy { // a thread that answers one row after the other, in windows that pass quickly
+    drift *d;
+    atomic_bool ended;
+    _Atomic int64_t now_ms;
+} busy;
+
+static void *answer_rows(void *context)
+{
+    busy *b = context;
+    err e = ERR_NONE;
+    arena a;
+    batch in;
+    const float scores[] = {0.25F, 0.75F};
+    const int32_t labels[] = {1};
+    const prediction out = {.n_rows = 1, .n_scores = 2, .scores = scores, .labels = labels};
+    arena_init(&a, 1 << 20);
+    check_ok(batch_new(&in, &inputs_and_target, 1, &a, &e), &e);
+    for (int64_t now_ms = start_ms; !atomic_load(&b->ended); now_ms += WINDOW_MS / 4) {
+        atomic_store(&b->now_ms, now_ms);
+        drift_count(b->d, 0, &in, &out, now_ms);
+    }
+    arena_clear(&a);
+    return NULL;
+}
+
+// A window that is taken anew while it is read is never half of the old one: rows are counted before their values, so
+// there are as many values as rows, but for the one under way.
+static void who_reads_sees_whole_windows(void **state)
+{
+    (void)state;
+    busy b = {.d = new_drift(), .now_ms = start_ms};
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, answer_rows, &b), 0);
+    uint64_t most = 0;
+    for (int i = 0; i < 20000; i++) {
+        drift_reading r = reading_of(b.d, atomic_load(&b.now_ms));
+        uint64_t there = r.inputs[0].missing + r.inputs[0].counts[0] + r.inputs[0].counts[1] + r.inputs[0].counts[2];
+        assert_true(there + 1 >= r.n_rows);
+        if (r.n_rows > most) most = r.n_rows;
+        drift_reading_clear(&r);
+    }
+    atomic_store(&b.ended, true);
+    pthread_join(thread, NULL);
+    assert_true(most > 0 && most <= 8); // four rows a window
+    drift_free(b.d);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(values_find_their_bins),
-        cmocka_unit_test(two_windows_count),
-        cmocka_unit_test(a_second_has_its_fill),
-        cmocka_unit_test(verdicts_wait_for_rows),
+        cmocka_unit_test(values_find_their_bins),       cmocka_unit_test(two_windows_count),
+        cmocka_unit_test(a_second_has_its_fill),        cmocka_unit_test(verdicts_wait_for_rows),
+        cmocka_unit_test(who_reads_sees_whole_windows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
