@@ -1,6 +1,8 @@
-// A slot is written by its thread alone, with plain stores of 32 bits; whoever reads adds the slots up. A window that
-// is over is taken again: its number is withdrawn before its counts are cleared, and a reader that sees the number
-// change looks again. SPDX-License-Identifier: Apache-2.0
+// A slot is written by its thread alone, without a lock prefix; whoever reads adds the slots up. A window that is over
+// is taken again: its number is withdrawn before its counts are cleared. Counts are stored with release and loaded with
+// acquire (plain moves on x86), so a reader that met one of the new window also meets, when it looks at the number
+// again, that it is no longer the old one; then it starts anew.
+// SPDX-License-Identifier: Apache-2.0
 #include "serve/drift.h"
 
 #include <math.h>
@@ -180,7 +182,7 @@ int64_t drift_window_ms(const drift *d)
 
 static inline void add(count *c)
 {
-    atomic_store_explicit(c, atomic_load_explicit(c, memory_order_relaxed) + 1, memory_order_relaxed);
+    atomic_store_explicit(c, atomic_load_explicit(c, memory_order_relaxed) + 1, memory_order_release);
 }
 
 // The windows of a number take turns.
@@ -193,9 +195,8 @@ static void begin_second(const drift *d, slot *t, int64_t now_ms)
     t->now = w;
     if (atomic_load_explicit(&w->number, memory_order_relaxed) == number) return;
     atomic_store_explicit(&w->number, NO_WINDOW, memory_order_relaxed);
-    atomic_thread_fence(memory_order_release); // no reader takes cleared counts for those of the old number
-    atomic_store_explicit(&w->n_rows, 0, memory_order_relaxed);
-    for (size_t i = 0; i < d->n_counts; i++) atomic_store_explicit(&w->counts[i], 0, memory_order_relaxed);
+    atomic_store_explicit(&w->n_rows, 0, memory_order_release);
+    for (size_t i = 0; i < d->n_counts; i++) atomic_store_explicit(&w->counts[i], 0, memory_order_release);
     atomic_store_explicit(&w->number, number, memory_order_release);
 }
 
@@ -273,7 +274,7 @@ void drift_count(drift *d, size_t slot_index, const batch *in, const prediction 
     t->left -= (uint32_t)n;
     window *w = t->now;
     atomic_store_explicit(&w->n_rows, atomic_load_explicit(&w->n_rows, memory_order_relaxed) + (uint32_t)n,
-                          memory_order_relaxed);
+                          memory_order_release);
     for (size_t i = 0; i < d->n_watched; i++) count_input(&d->inputs[i], w->counts, &in->columns[i], n, stride);
     count_answers(d, w->counts, out, n, stride);
 }
@@ -286,9 +287,8 @@ static bool add_window(uint64_t *sums, uint64_t *n_rows, int64_t *oldest, uint32
 {
     int64_t has = atomic_load_explicit(&w->number, memory_order_acquire);
     if (has == NO_WINDOW || has < number - 1 || has > number) return has != NO_WINDOW;
-    uint32_t n = atomic_load_explicit(&w->n_rows, memory_order_relaxed);
-    for (size_t i = 0; i < d->n_counts; i++) copy[i] = atomic_load_explicit(&w->counts[i], memory_order_relaxed);
-    atomic_thread_fence(memory_order_acquire);
+    uint32_t n = atomic_load_explicit(&w->n_rows, memory_order_acquire);
+    for (size_t i = 0; i < d->n_counts; i++) copy[i] = atomic_load_explicit(&w->counts[i], memory_order_acquire);
     if (atomic_load_explicit(&w->number, memory_order_relaxed) != has) return false;
     for (size_t i = 0; i < d->n_counts; i++) sums[i] += copy[i];
     *n_rows += n;
