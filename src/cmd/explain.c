@@ -9,6 +9,7 @@
 #include "base/decimal.h"
 #include "cmd/arguments.h"
 #include "cmd/cmd.h"
+#include "cmd/explain_model.h"
 #include "cmd/print.h"
 #include "cmd/source.h"
 #include "data/write.h"
@@ -18,9 +19,14 @@ typedef struct explain_input {
     const char *reference, *out, *class;
     size_t top;
     bool summary;
+    bool importance;
+    const char *dependence;
+    importance_options shuffles;
+    bool repeats_given;
 } explain_input;
 
-enum { KEY_CLASS = KEYS_COMMAND, KEY_TOP, KEY_SUMMARY };
+enum { KEY_CLASS = KEYS_COMMAND, KEY_TOP, KEY_SUMMARY, KEY_IMPORTANCE, KEY_REPEATS, KEY_METRIC, KEY_DEPENDENCE };
+enum { REPEATS_MAX = 1000 };
 
 static const struct argp_option options[] = {
     {"output", 'o', "FILE", 0, "Write the contributions here (default: standard output)", 1},
@@ -28,14 +34,49 @@ static const struct argp_option options[] = {
      1},
     {"top", KEY_TOP, "N", 0, "Only the N columns of each row that contribute most, largest first", 1},
     {"summary", KEY_SUMMARY, 0, 0, "Only how much each column matters: its mean absolute contribution", 1},
+    {"importance", KEY_IMPORTANCE, "permutation", 0,
+     "Instead: how much worse the model gets on these labelled rows when a column is shuffled. For every model", 2},
+    {"repeats", KEY_REPEATS, "N", 0, "Shuffles of each column (default: 5)", 2},
+    {"metric", KEY_METRIC, "NAME", 0, "What gets worse: accuracy, log_loss, rmse, ... (default: the recipe's)", 2},
+    {"dependence", KEY_DEPENDENCE, "COLUMN", 0,
+     "Instead: the mean prediction over these rows, were the column the same in all of them, for each of its values. "
+     "For every model",
+     3},
     {0},
 };
+
+// Ends parsing where options make no sense together.
+static void check_together(struct argp_state *state, const explain_input *in)
+{
+    bool rows = in->class || in->top > 0 || in->summary;
+    if (in->importance && in->dependence) arguments_fail(state, "--importance and --dependence: one at a time");
+    if (rows && (in->importance || in->dependence))
+        arguments_fail(state, "--class, --top and --summary are for explanations of rows");
+    if (!in->importance && (in->repeats_given || in->shuffles.metric))
+        arguments_fail(state, "--repeats and --metric go with --importance");
+}
 
 static error_t parse(int key, char *value, struct argp_state *state)
 {
     explain_input *in = state->input;
-    int64_t top;
+    int64_t top, repeats;
     switch (key) {
+    case KEY_IMPORTANCE:
+        if (strcmp(value, "permutation") != 0)
+            arguments_fail(state, "--importance %s: only permutation is known", value);
+        in->importance = true;
+        return 0;
+    case KEY_REPEATS:
+        if (decimal_parse_i64(str_of(value), &repeats) < 0 || repeats < 1 || repeats > REPEATS_MAX)
+            arguments_fail(state, "--repeats %s: a number from 1 to %d was expected", value, (int)REPEATS_MAX);
+        in->shuffles.n_repeats = (size_t)repeats;
+        in->repeats_given = true;
+        return 0;
+    case KEY_METRIC: in->shuffles.metric = value; return 0;
+    case KEY_DEPENDENCE: in->dependence = value; return 0;
+    case ARGP_KEY_END:
+        check_together(state, in);
+        return arguments_model_and_data(state, key, value, &in->reference, &in->shared);
     case ARGP_KEY_INIT: arguments_share(state, 1, &in->shared); return 0;
     case 'o': in->out = value; return 0;
     case KEY_CLASS: in->class = value; return 0;
@@ -55,15 +96,19 @@ static const struct argp argp = {
     .options = options,
     .parser = parse,
     .args_doc = "MODEL DATA",
-    .doc = "Says what each column adds to the prediction of each row of a CSV or JSON Lines file: exact Shapley values "
-           "(TreeSHAP), which add up to the prediction. Writes CSV: the prediction, for classes the class whose score "
-           "is explained, what is expected before anything is known (base), what base and contributions add up to "
-           "(explained), and a contribution for each column. With -o, a summary is shown too. MODEL is an .onnx file, "
-           "or NAME, NAME@ALIAS or NAME@VERSION from the registry."
-           "\vExample:\n"
-           "  slipway explain titanic.onnx passengers.csv --top 3\n"
-           "  slipway explain titanic passengers.csv --class yes -o contributions.csv\n"
-           "  slipway explain titanic passengers.csv --summary\n",
+    .doc =
+        "Says what each column adds to the prediction of each row of a CSV or JSON Lines file: exact Shapley values "
+        "(TreeSHAP), which add up to the prediction. Writes CSV: the prediction, for classes the class whose score "
+        "is explained, what is expected before anything is known (base), what base and contributions add up to "
+        "(explained), and a contribution for each column. With -o, a summary is shown too. MODEL is an .onnx file, "
+        "or NAME, NAME@ALIAS or NAME@VERSION from the registry. --importance and --dependence look at a model on the "
+        "whole, and ask its predictions alone."
+        "\vExample:\n"
+        "  slipway explain titanic.onnx passengers.csv --top 3\n"
+        "  slipway explain titanic passengers.csv --class yes -o contributions.csv\n"
+        "  slipway explain titanic passengers.csv --summary\n"
+        "  slipway explain titanic passengers.csv --importance permutation\n"
+        "  slipway explain titanic passengers.csv --dependence age\n",
     .children = children,
 };
 
@@ -174,9 +219,32 @@ static void show(const explain_input *in, const schema *s, const explanation *x,
     printf("\n%s rows explained (%s) in %s\n", print_count((int64_t)x->n_rows, count), explained_space(s, x), in->out);
 }
 
+static int explain_model(const explain_input *in, pool *p, err *e)
+{
+    size_t memory_max = in->shared.training.read.memory_max;
+    arena a;
+    arena_init(&a, memory_max);
+    model *m = NULL;
+    frame *f = NULL;
+    buf text;
+    buf_init(&text, memory_max);
+    int rc = source_model(&m, in->reference, e);
+    if (rc == 0) rc = applied_read(&f, m, in->shared.training.path, &in->shared.training.read, p, e);
+    if (rc == 0 && in->importance) rc = explain_importance(&text, m, f, &in->shuffles, p, &a, e);
+    if (rc == 0 && in->dependence) rc = explain_dependence(&text, m, f, in->dependence, p, &a, e);
+    if (rc == 0) rc = buf_check(&text, e);
+    if (rc == 0) rc = result_write(in->out, buf_str(&text), e);
+    buf_clear(&text);
+    frame_free(f);
+    model_drop(m);
+    arena_clear(&a);
+    return rc;
+}
+
 static int explain(const void *input, pool *p, err *e)
 {
     const explain_input *in = input;
+    if (in->importance || in->dependence) return explain_model(in, p, e);
     size_t memory_max = in->shared.training.read.memory_max;
     arena a;
     arena_init(&a, memory_max);
@@ -216,7 +284,7 @@ static int explain(const void *input, pool *p, err *e)
 
 static int run(int argc, char **argv)
 {
-    explain_input in = {.shared = ARGUMENTS_DEFAULT};
+    explain_input in = {.shared = ARGUMENTS_DEFAULT, .shuffles = IMPORTANCE_OPTIONS_DEFAULT};
     int status = arguments_parse(&argp, argc, argv, &in);
     if (status) return status;
     return arguments_run("explain", explain, &in);

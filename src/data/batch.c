@@ -152,3 +152,14 @@ int batch_from_frame(batch *out, const schema *s, const frame *f, const uint32_t
     *out = b;
     return 0;
 }
+
+batch batch_part(const batch *b, size_t first, size_t n, batch_column *columns)
+{
+    for (size_t i = 0; i < b->schema->n_inputs; i++) {
+        const batch_column *from = &b->columns[i];
+        columns[i] = (batch_column){.f32 = from->f32 ? from->f32 + first : NULL,
+                                    .i64 = from->i64 ? from->i64 + first : NULL,
+                                    .strings = from->strings ? from->strings + first : NULL};
+    }
+    return (batch){.schema = b->schema, .n_rows = n, .columns = columns};
+}

@@ -39,6 +39,9 @@ MUST_CHECK int batch_blank(batch *out, const schema *s, size_t n_rows, arena *a,
 MUST_CHECK int batch_from_frame(batch *out, const schema *s, const frame *f, const uint32_t *rows, size_t n_rows,
                                 arena *a, err *e);
 
+// Rows first..first+n-1 as a batch of their own: a view. columns: (n_inputs), the caller's.
+batch batch_part(const batch *b, size_t first, size_t n, batch_column *columns);
+
 // One value from text by the input's type, the way CSV reads it; used where a string meets a number. Empty is missing.
 // A text for a text is kept as a view. ERR_INPUT says what was expected; the value stays as it was.
 MUST_CHECK int batch_parse(const batch *b, size_t input, size_t row, str text, err *e);

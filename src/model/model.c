@@ -131,6 +131,30 @@ int model_predict(const model *m, const batch *in, prediction *out, arena *a, er
     return predict(m, in, out, a, e);
 }
 
+size_t model_n_scores(const model *m)
+{
+    const schema_target *t = &model_schema(m)->target;
+    return t->task == TASK_CLASSIFICATION ? t->n_classes : 1;
+}
+
+int model_predict_scores(const model *m, const batch *in, float *scores, arena *scratch, err *e)
+{
+    size_t n_scores = model_n_scores(m);
+    int rc = 0;
+    for (size_t first = 0, n; first < in->n_rows && rc == 0; first += n) {
+        arena_mark mark = arena_get_mark(scratch);
+        batch_column *columns = arena_alloc(scratch, in->schema->n_inputs, sizeof *columns);
+        n = in->n_rows - first < BLOCK_ROWS_MAX ? in->n_rows - first : BLOCK_ROWS_MAX;
+        if (!columns) return err_set(e, ERR_MEMORY, "no memory for a block of %zu rows", n);
+        batch part = batch_part(in, first, n, columns);
+        prediction p;
+        rc = model_predict(m, &part, &p, scratch, e);
+        if (rc == 0) memcpy(scores + first * n_scores, p.scores, n * n_scores * sizeof *scores);
+        arena_rewind(scratch, mark);
+    }
+    return rc;
+}
+
 // ---- frames
 
 typedef struct prediction_task { // what the tasks share, one task a block

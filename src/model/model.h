@@ -33,6 +33,10 @@ MUST_CHECK int model_predict(const model *m, const batch *in, prediction *out, a
 MUST_CHECK int model_predict_frame(const model *m, const frame *f, const uint32_t *rows, size_t n_rows, prediction *out,
                                    pool *p, arena *a, err *e);
 
+// The scores (n_rows, n_scores) of a long batch, in blocks, so that it takes little at once. scratch is given back.
+MUST_CHECK int model_predict_scores(const model *m, const batch *in, float *scores, arena *scratch, err *e);
+size_t model_n_scores(const model *m); // classes, or 1
+
 // Explanations: what each column adds to each row's answer (docs/explain.md).
 
 // 0, or why this model has none: ERR_UNSUPPORTED.

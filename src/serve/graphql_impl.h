@@ -86,6 +86,7 @@ extern const gql_type graphql_model_filter, graphql_deployment, graphql_traffic;
 extern const gql_type graphql_column, graphql_number_column, graphql_category_column; // graphql_columns.c
 extern const gql_type graphql_date_column, graphql_text_column, graphql_column_type, graphql_target, graphql_task;
 extern const gql_type graphql_predictions, graphql_prediction, graphql_class_probability; // graphql_predict.c
+extern const gql_type graphql_explanation, graphql_contribution;
 extern const gql_type graphql_alias_change;                                               // graphql_changes.c
 extern const gql_type graphql_run, graphql_run_state, graphql_run_fault, graphql_dataset; // graphql_jobs.c
 extern const gql_type graphql_server, graphql_health, graphql_readiness, graphql_metrics, graphql_route_metrics;

@@ -2,6 +2,7 @@
 // them would be another one for every caller, and after every deployment; column names need not be names in GraphQL
 // either. What a model wants is in Model.inputs. Answers are typed.
 // SPDX-License-Identifier: Apache-2.0
+#include "automl/explained.h"
 #include "serve/access.h"
 #include "serve/graphql_impl.h"
 #include "serve/inference.h"
@@ -16,6 +17,11 @@ typedef struct predicted_row {
     const predictions *all;
     size_t row;
 } predicted_row;
+
+typedef struct contribution {
+    const predictions *all;
+    size_t row, column;
+} contribution;
 
 typedef struct class_probability {
     const predictions *all;
@@ -72,6 +78,7 @@ static int predict(gql_call *c, predictions *p, const gql_value *const *argument
     TRY(body_of(c, arguments[2], &body, e));
     TRY(decode_predict(&i->in, &form, NULL, i->version->decoder, body, g->serving->options->rows_max, &told->at,
                        c->memory, e));
+    i->explain = (explain_wish){.wanted = arguments[3]->truth, .class = EXPLAIN_PREDICTED};
     TRY(inference_predict(g->serving, g->request, told, i, e));
     return i->out.labels ? label_texts(c, p, e) : 0;
 }
@@ -160,6 +167,79 @@ RESOLVER(value)
     return p->labels ? 0 : gql_float_result(c, p->scores[r->row], out, e);
 }
 
+RESOLVER(why)
+{
+    UNUSED;
+    const predicted_row *r = object;
+    *out = gql_of_object(r->all->inference.explain.wanted ? r : NULL);
+    return 0;
+}
+
+RESOLVER(space)
+{
+    UNUSED;
+    const inference *i = &((const predicted_row *)object)->all->inference;
+    *out = gql_of_text(explained_space(i->in.schema, &i->explained));
+    return 0;
+}
+
+RESOLVER(explained_class)
+{
+    UNUSED;
+    const predicted_row *r = object;
+    const explanation *x = &r->all->inference.explained;
+    if (x->classes) *out = r->all->labels[x->classes[r->row]];
+    return 0;
+}
+
+RESOLVER(base)
+{
+    UNUSED;
+    const predicted_row *r = object;
+    *out = gql_of_real(r->all->inference.explained.base[r->row]);
+    return 0;
+}
+
+RESOLVER(explained)
+{
+    UNUSED;
+    const predicted_row *r = object;
+    *out = gql_of_real(r->all->inference.explained.explained[r->row]);
+    return 0;
+}
+
+RESOLVER(contributions)
+{
+    UNUSED;
+    const predicted_row *r = object;
+    size_t n = r->all->inference.explained.n_columns;
+    gql_result *items = gql_list_of(c, n, out);
+    contribution *all = arena_alloc(c->memory, n, sizeof *all);
+    if (!items || !all) return no_memory(e);
+    for (size_t i = 0; i < n; i++) {
+        all[i] = (contribution){.all = r->all, .row = r->row, .column = i};
+        items[i] = gql_of_object(&all[i]);
+    }
+    return 0;
+}
+
+RESOLVER(contributing_column)
+{
+    UNUSED;
+    const contribution *x = object;
+    *out = gql_of_text(x->all->inference.in.schema->inputs[x->column].name);
+    return 0;
+}
+
+RESOLVER(contributed)
+{
+    UNUSED;
+    const contribution *x = object;
+    const explanation *all = &x->all->inference.explained;
+    *out = gql_of_real(all->contributions[x->row * all->n_columns + x->column]);
+    return 0;
+}
+
 RESOLVER(class_label)
 {
     UNUSED;
@@ -196,6 +276,10 @@ static const gql_field prediction_fields[] = {
      .resolve = probabilities,
      .about = "Of every class."},
     {.name = "value", .type = &gql_float, .resolve = value, .about = "What a regression predicts."},
+    {.name = "explanation",
+     .type = &graphql_explanation,
+     .resolve = why,
+     .about = "What each column adds; null unless predict was asked to explain."},
 };
 const gql_type graphql_prediction = {.kind = GQL_KIND_OBJECT,
                                      .name = "Prediction",
@@ -210,3 +294,30 @@ static const gql_field class_fields[] = {
 };
 const gql_type graphql_class_probability = {
     .kind = GQL_KIND_OBJECT, .name = "ClassProbability", GQL_FIELDS(class_fields)};
+
+static const gql_field explanation_fields[] = {
+    {.name = "space",
+     .type = &gql_string,
+     .wraps = GQL_REQUIRED,
+     .resolve = space,
+     .about = "What base and contributions are parts of: probability, value or margin."},
+    {.name = "class", .type = &graphql_json, .resolve = explained_class, .about = "Whose score is explained."},
+    {.name = "base", .type = &gql_float, .resolve = base, .about = "Expected before anything is known."},
+    {.name = "explained", .type = &gql_float, .resolve = explained, .about = "Base and contributions together."},
+    {.name = "contributions",
+     .type = &graphql_contribution,
+     .wraps = GQL_REQUIRED_LIST,
+     .resolve = contributions,
+     .about = "Of every column, in the order of Model.inputs."},
+};
+const gql_type graphql_explanation = {.kind = GQL_KIND_OBJECT,
+                                      .name = "Explanation",
+                                      .about = "What each column adds to a prediction: exact Shapley values.",
+                                      GQL_FIELDS(explanation_fields)};
+
+static const gql_field contribution_fields[] = {
+    {.name = "column", .type = &gql_string, .wraps = GQL_REQUIRED, .resolve = contributing_column},
+    {.name = "value", .type = &gql_float, .resolve = contributed},
+};
+const gql_type graphql_contribution = {
+    .kind = GQL_KIND_OBJECT, .name = "Contribution", GQL_FIELDS(contribution_fields)};

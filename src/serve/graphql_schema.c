@@ -65,6 +65,11 @@ static const gql_input predict_arguments[] = {
      .wraps = GQL_REQUIRED_LIST,
      .about = "Objects: {age: 22, sex: \"male\"}. What columns a model wants is in Model.inputs; names that cannot be "
               "written here can be in a variable."},
+    {.name = "explain",
+     .type = &gql_boolean,
+     .wraps = GQL_REQUIRED,
+     .standard = "false",
+     .about = "Also what each column adds, for Prediction.explanation: it takes many times what predicting does."},
 };
 #define PAGE                                                                                  \
     {.name = "first", .type = &gql_int, .standard = "50", .about = "How many, at most 500."}, \
@@ -212,6 +217,8 @@ static const gql_type *const types[] = {
     &graphql_predictions,
     &graphql_prediction,
     &graphql_class_probability,
+    &graphql_explanation,
+    &graphql_contribution,
     &graphql_run,
     &graphql_run_state,
     &graphql_run_fault,

@@ -85,6 +85,49 @@ class Explain(ProgramTest):
         self.assertEqual(self.run_json("explain", "d.onnx", DIABETES)["space"], "value")
         self.fail_program("explain", "d.onnx", DIABETES, "--class", "1", says="predicts a value")
 
+    def test_permutation_importance(self):
+        model = self.train()
+        j = self.run_json("explain", model, TITANIC, "--importance", "permutation", "--repeats", "3")
+        self.assertEqual((j["rows"], j["repeats"]), (1309, 3))
+        means = {c["column"]: c["mean"] for c in j["columns"]}
+        self.assertEqual(list(means.values()), sorted(means.values(), reverse=True))
+        self.assertEqual(next(iter(means)), "sex")
+        self.assertGreater(means["sex"], 0.02)
+        measured = self.run_json("evaluate", model, TITANIC)
+        self.assertAlmostEqual(j["measured"], measured[j["metric"]], places=12)
+        accuracy = self.rows("explain", model, TITANIC, "--importance", "permutation", "--metric", "accuracy")
+        self.assertEqual(list(accuracy[0]), ["column", "accuracy_drop", "deviation"])
+        texts = {self.run_program("explain", model, TITANIC, "--importance", "permutation", "--threads", n).stdout
+                 for n in "13"}
+        self.assertEqual(len(texts), 1)
+        self.fail_program("explain", model, TITANIC, "--importance", "permutation", "--metric", "taste", says="taste")
+
+    def test_partial_dependence_is_the_mean_prediction(self):
+        model = self.train()
+        points = self.rows("explain", model, TITANIC, "--dependence", "sex")
+        self.assertEqual([p["sex"] for p in points], ["female", "male"])
+        with open(TITANIC, newline="") as f:
+            rows = list(csv.DictReader(f))
+        with open(self.path("male.csv"), "w", newline="") as f:
+            writer = csv.DictWriter(f, rows[0])
+            writer.writeheader()
+            writer.writerows({**row, "sex": "male"} for row in rows)
+        predicted = self.rows("predict", model, "male.csv")
+        mean = sum(float(row["probability_1"]) for row in predicted) / len(predicted)
+        self.assertAlmostEqual(float(points[1]["probability_1"]), mean, places=6)
+        ages = self.run_json("explain", model, TITANIC, "--dependence", "age")["points"]
+        self.assertTrue(2 <= len(ages) <= 20)
+        self.assertEqual([p["value"] for p in ages], sorted(p["value"] for p in ages))
+        for p in ages:
+            self.assertAlmostEqual(sum(p["probabilities"].values()), 1, places=6)
+        self.fail_program("explain", model, TITANIC, "--dependence", "shoe", says='no column "shoe"')
+
+    def test_options_that_exclude_one_another(self):
+        for options in [("--importance", "permutation", "--top", "1"), ("--importance", "shap"), ("--repeats", "3"),
+                        ("--importance", "permutation", "--dependence", "age"), ("--dependence", "age", "--summary"),
+                        ("--importance", "permutation", "--repeats", "0")]:
+            self.fail_program("explain", "m.onnx", TITANIC, *options, status=2)
+
     def test_what_is_refused(self):
         model = self.train()
         self.fail_program("explain", model, TITANIC, "--class", "maybe", says="no such class")

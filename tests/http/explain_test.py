@@ -23,6 +23,9 @@ class Explain(ServiceTest):
         super().setUpClass()
         cls.deploy(write_net(os.path.join(cls.folder, "net.onnx"), width=8, layers=2))
 
+    def setUp(self):
+        self.wait_until(lambda: self.server.metric("slipway_models_serving") == 3)
+
     def ask(self, data=None, path=EXPLAIN, status=200):
         answer = self.server.ask(post(body() if data is None else data, path))
         self.assertEqual(answer.status, status, answer.body)
@@ -124,6 +127,19 @@ class Explain(ServiceTest):
             t.join()
         self.assertIn(200, statuses)
         self.assertLessEqual(set(statuses), {200, 503})
+
+    def test_graphql_says_the_same(self):
+        query = ("query($r: [JSON!]!) {predict(model: \"titanic\", rows: $r, explain: true) {rows {label explanation "
+                 "{space class base explained contributions {column value}}}}}")
+        answer = self.ask(json.dumps({"query": query, "variables": {"r": ROWS}}).encode(), "/graphql")
+        for got, want in zip(answer["data"]["predict"]["rows"], self.ask()["predictions"]):
+            got, want = got["explanation"], want["explanation"]
+            self.assertEqual(got.pop("space"), "probability")
+            got["contributions"] = {c["column"]: c["value"] for c in got["contributions"]}
+            self.assertEqual(got, want)
+        query = query.replace(", explain: true", "")
+        answer = self.ask(json.dumps({"query": query, "variables": {"r": ROWS}}).encode(), "/graphql")
+        self.assertIsNone(answer["data"]["predict"]["rows"][0]["explanation"])
 
     def test_the_description_knows_it(self):
         api = self.server.ask(get("/openapi.json")).json()
