@@ -20,6 +20,12 @@ uint64_t clock_monotonic_ns(void)
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
+uint64_t clock_thread_ns(void)
+{
+    struct timespec t = now(CLOCK_THREAD_CPUTIME_ID);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
 int64_t clock_utc_ms(void)
 {
     struct timespec t = now(CLOCK_REALTIME);

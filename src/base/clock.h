@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 uint64_t clock_monotonic_ns(void); // for durations and deadlines
+uint64_t clock_thread_ns(void);    // of processor time that the calling thread was given
 int64_t clock_utc_ms(void);        // milliseconds since 1970-01-01T00:00:00Z, for people and records
 
 int64_t clock_coarse_ms(void); // the same, some ms late, in a fifth of the time

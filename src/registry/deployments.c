@@ -128,17 +128,108 @@ int registry_deployment_end(registry *r, const char *model, int64_t id, deployme
     return commit(r, end(r, model, id, how, detail, ended, e), e);
 }
 
+// ---- shadows
+
+static int find_shadowing(registry *r, int64_t model, shadowing *s, err *e)
+{
+    db_query *q;
+    TRY(db_start(&q, r->db, e, "SELECT id, version, share, started_ms FROM shadows WHERE model = ?1", "i", model));
+    int rc = db_next(q, e);
+    if (rc > 0) {
+        s->id = db_integer(q, 0);
+        s->version = db_integer(q, 1);
+        s->share = db_integer(q, 2);
+        s->started_ms = db_integer(q, 3);
+    }
+    db_end(q);
+    return rc < 0 ? rc : 0;
+}
+
+static int add_shadow_event(registry *r, int64_t model, const deployment *d, const shadowing *s, const char *event,
+                            err *e)
+{
+    deployment as = *d;
+    char detail[64];
+    as.canary = s->version;
+    as.weight = s->share;
+    snprintf(detail, sizeof detail, "{\"share\":%" PRId64 "}", s->share);
+    return add_event(r, model, &as, event, detail, e);
+}
+
+static int set_shadowing(registry *r, const shadowing *s, err *e)
+{
+    int64_t model, one;
+    deployment d = {0};
+    shadowing there = {0};
+    TRY(find(r, s->model, &model, &d, e));
+    int rc = db_find_integer(r->db, &one, e, "SELECT 1 FROM versions WHERE model = ?1 AND version = ?2", "ii", model,
+                             s->version);
+    if (rc == ERR_NOT_FOUND) return err_set(e, rc, "no version %" PRId64 " of \"%s\"", s->version, s->model);
+    if (rc < 0) return rc;
+    if (d.primary == s->version)
+        return err_set(e, ERR_CONFLICT, "version %" PRId64 " of \"%s\" is what is deployed already", s->version,
+                       s->model);
+    TRY(find_shadowing(r, model, &there, e));
+    bool same = there.version == s->version;
+    if (same) {
+        TRY(db_run(r->db, e, "UPDATE shadows SET share = ?2 WHERE model = ?1", "ii", model, s->share));
+    } else {
+        TRY(db_run(r->db, e, "DELETE FROM shadows WHERE model = ?1", "i", model));
+        TRY(db_run(r->db, e, "INSERT INTO shadows(model, version, share, started_ms) VALUES(?1, ?2, ?3, ?4)", "iiii",
+                   model, s->version, s->share, clock_utc_ms()));
+    }
+    return add_shadow_event(r, model, &d, s, same ? "shadow_changed" : "shadow_started", e);
+}
+
+int registry_shadowing_set(registry *r, const shadowing *s, err *e)
+{
+    if (s->share < 1 || s->share > WEIGHT_ALL) return err_set(e, ERR_INPUT, "a share is 1 to 1000 per mille");
+    TRY(registry_begin_change(r, e));
+    return commit(r, set_shadowing(r, s, e), e);
+}
+
+static int end_shadowing(registry *r, const char *name, shadowing *ended, err *e)
+{
+    int64_t model;
+    deployment d = {0};
+    shadowing s = {0};
+    int rc = find(r, name, &model, &d, e);
+    if (rc < 0 && rc != ERR_CONFLICT) return rc; // it may end when nothing is deployed any more
+    TRY(find_shadowing(r, model, &s, e));
+    if (s.id == 0) return err_set(e, ERR_NOT_FOUND, "no version of \"%s\" is given copies", name);
+    snprintf(s.model, sizeof s.model, "%s", name);
+    TRY(db_run(r->db, e, "DELETE FROM shadows WHERE model = ?1", "i", model));
+    if (ended) *ended = s;
+    return add_shadow_event(r, model, &d, &s, "shadow_ended", e);
+}
+
+int registry_shadowing_end(registry *r, const char *model, shadowing *ended, err *e)
+{
+    TRY(registry_begin_change(r, e));
+    return commit(r, end_shadowing(r, model, ended, e), e);
+}
+
+// ---- lists
+
 void deployment_list_clear(deployment_list *l)
 {
     mem_free(l->all);
+    mem_free(l->shadowings);
     *l = (deployment_list){0};
 }
 
-static int take(db_query *q, deployment *d, err *e)
+static int take_name(db_query *q, char to[MODEL_NAME_MAX + 1], err *e)
 {
     str name;
     TRY(db_text(q, 0, &name, e));
     if (name.len > MODEL_NAME_MAX) return err_set(e, ERR_CORRUPT, "the registry has a name of %zu bytes", name.len);
+    memcpy(to, name.data, name.len);
+    to[name.len] = '\0';
+    return 0;
+}
+
+static int take(db_query *q, deployment *d, err *e)
+{
     *d = (deployment){.id = db_integer(q, 1),
                       .primary = db_integer(q, 2),
                       .canary = db_integer(q, 3),
@@ -149,8 +240,35 @@ static int take(db_query *q, deployment *d, err *e)
                                  .requests_min = db_integer(q, 8),
                                  .window_s = db_integer(q, 9)},
                       .started_ms = db_integer(q, 10)};
-    memcpy(d->model, name.data, name.len);
-    return 0;
+    return take_name(q, d->model, e);
+}
+
+static int list_shadowings(registry *r, deployment_list *l, err *e)
+{
+    int64_t n;
+    db_query *q;
+    TRY(db_find_integer(r->db, &n, e, "SELECT count(*) FROM shadows", ""));
+    if (!(l->shadowings = mem_zalloc((size_t)n, sizeof *l->shadowings)))
+        return err_set(e, ERR_MEMORY, "no memory for shadows");
+    TRY(db_start(&q, r->db, e,
+                 "SELECT m.name, s.id, s.version, s.share, s.started_ms FROM shadows s"
+                 " JOIN models m ON m.id = s.model JOIN aliases a ON a.model = s.model AND a.alias = ?1"
+                 " JOIN alias_history h ON h.id = a.entry"
+                 " JOIN versions v ON v.model = s.model AND v.version = s.version"
+                 " WHERE h.version <> s.version ORDER BY m.name",
+                 "s", ALIAS_DEFAULT));
+    int rc = 0;
+    while ((int64_t)l->n_shadowings < n && (rc = db_next(q, e)) > 0) {
+        shadowing *s = &l->shadowings[l->n_shadowings];
+        *s = (shadowing){.id = db_integer(q, 1),
+                         .version = db_integer(q, 2),
+                         .share = db_integer(q, 3),
+                         .started_ms = db_integer(q, 4)};
+        if ((rc = take_name(q, s->model, e)) < 0) break;
+        l->n_shadowings++;
+    }
+    db_end(q);
+    return rc < 0 ? rc : 0;
 }
 
 static int list(registry *r, deployment_list *l, err *e)
@@ -178,6 +296,7 @@ int registry_deployments(registry *r, deployment_list *out, err *e)
     deployment_list l = {0};
     TRY(db_begin(r->db, false, e));
     int rc = list(r, &l, e);
+    if (rc == 0) rc = list_shadowings(r, &l, e);
     db_roll_back(r->db);
     if (rc < 0) {
         deployment_list_clear(&l);

@@ -1,5 +1,6 @@
 // Deployments: a second version, the canary, that takes a share of a model's traffic until it is promoted or taken
-// back. The first one, the primary, is what the default alias points at.
+// back, and a third, the shadow, that is given copies of requests and answers nobody. The first one, the primary, is
+// what the default alias points at.
 // SPDX-License-Identifier: Apache-2.0
 #ifndef SLIPWAY_REGISTRY_DEPLOYMENTS_H
 #define SLIPWAY_REGISTRY_DEPLOYMENTS_H
@@ -30,9 +31,19 @@ typedef struct deployment {
     int64_t started_ms;
 } deployment;
 
+// Copies of a model's requests go to a second version, whose answers are only compared.
+typedef struct shadowing {
+    char model[MODEL_NAME_MAX + 1];
+    int64_t id; // one that is started anew has another one; a changed share keeps it
+    int64_t version;
+    int64_t share; // of WEIGHT_ALL requests that the primary answers, so many are copied; at least 1
+    int64_t started_ms;
+} shadowing;
+
 typedef struct deployment_list {
-    size_t n;
+    size_t n, n_shadowings;
     deployment *all; // by model
+    shadowing *shadowings;
 } deployment_list;
 
 // Starts a deployment, or changes weight and guards of the one with this canary. ERR_NOT_FOUND: no such version;
@@ -48,12 +59,22 @@ const char *deployment_end_name(deployment_end how); // "promoted"
 // there is none. *ended (may be NULL): what it was.
 MUST_CHECK int registry_deployment_end(registry *r, const char *model, int64_t id, deployment_end how,
                                        const char *detail, deployment *ended, err *e);
-// Those whose model is deployed and whose canary is there.
+
+// Starts giving copies to a version, or changes the share of the one that is given them; another version takes its
+// place. ERR_NOT_FOUND: no such version; ERR_CONFLICT: nothing is deployed, or it is this one. s->model, version and
+// share are read.
+MUST_CHECK int registry_shadowing_set(registry *r, const shadowing *s, err *e);
+// Ends it. ERR_NOT_FOUND if there is none. *ended (may be NULL): what it was.
+MUST_CHECK int registry_shadowing_end(registry *r, const char *model, shadowing *ended, err *e);
+
+// Those whose model is deployed and whose canary, or shadow, is there.
 MUST_CHECK int registry_deployments(registry *r, deployment_list *out, err *e);
 void deployment_list_clear(deployment_list *l);
 
 // What happened to a model's deployments, the newest first: event ("started", "changed", or how it ended), at_ms,
-// primary, canary, weight, detail (JSON). Texts are views for the call; the callback must not use the registry.
+// primary, canary, weight, detail (JSON). Of a shadow the events are "shadow_started", "shadow_changed" and
+// "shadow_ended", canary is the shadow and weight its share. Texts are views for the call; the callback must not use
+// the registry.
 typedef struct deployment_event {
     const char *event, *detail;
     int64_t at_ms, primary, canary, weight;

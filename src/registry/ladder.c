@@ -62,6 +62,12 @@
     "CREATE TABLE signatures(digest TEXT NOT NULL CHECK(length(digest) = 64), signer TEXT NOT NULL," \
     " signature TEXT NOT NULL, signed_ms INTEGER NOT NULL, PRIMARY KEY(digest, signer)) STRICT, WITHOUT ROWID;"
 
+// Version 3: versions that are given copies of requests.
+#define TABLES_SHADOWS                                                                                          \
+    "CREATE TABLE shadows(id INTEGER PRIMARY KEY AUTOINCREMENT, model INTEGER NOT NULL UNIQUE REFERENCES"       \
+    " models(id), version INTEGER NOT NULL, share INTEGER NOT NULL CHECK(share BETWEEN 1 AND 1000), started_ms" \
+    " INTEGER NOT NULL) STRICT;"
+
 static const char *const steps[REGISTRY_VERSION] = {
     "CREATE TABLE meta(id INTEGER PRIMARY KEY CHECK(id = 1), change INTEGER NOT NULL) STRICT;"
     "INSERT INTO meta(id, change) VALUES(1, 0);"
@@ -86,6 +92,7 @@ static const char *const steps[REGISTRY_VERSION] = {
     " entry INTEGER NOT NULL REFERENCES alias_history(id), PRIMARY KEY(model, alias)) STRICT, WITHOUT ROWID;"
     "CREATE INDEX aliases_entry ON aliases(entry);",
     TABLES_KEYS TABLES_USAGE TABLES_AUDIT TABLES_DEPLOYMENTS TABLES_JOBS TABLES_SIGNATURES,
+    TABLES_SHADOWS,
 };
 
 const ladder ladder_current = {REGISTRY_VERSION, steps};

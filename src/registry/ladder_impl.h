@@ -5,7 +5,7 @@
 
 #include "registry/db_impl.h"
 
-enum { REGISTRY_APPLICATION = 0x534C5057, REGISTRY_VERSION = 2 };
+enum { REGISTRY_APPLICATION = 0x534C5057, REGISTRY_VERSION = 3 };
 
 typedef struct ladder {
     size_t n;                 // versions that are known; step i leads from version i to i + 1

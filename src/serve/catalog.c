@@ -34,6 +34,7 @@ struct catalog {
     size_t n_retired;
     orders orders;
     rollouts rollouts;
+    shadows shadows;
 };
 
 static model_meter *find_meter(catalog *c, const char *name)
@@ -92,8 +93,8 @@ static int take_wants(catalog *c, snapshot_model *m, const registry_model *r, co
     m->newest = r->n_versions ? r->versions[r->n_versions - 1].version : 0;
     TRY(take_aliases(m, r, e));
     m->unloaded = orders_unloaded(&c->orders, m->name, 0, m->wanted);
-    // Beside the aliases and what was asked for there are the last good version and a canary.
-    size_t most = r->n_aliases + orders_count(&c->orders, m->name) + 2;
+    // Beside the aliases and what was asked for there are the last good version, a canary and a shadow.
+    size_t most = r->n_aliases + orders_count(&c->orders, m->name) + 3;
     m->versions = mem_zalloc(most, sizeof *m->versions);
     if (!m->versions) return err_set(e, ERR_MEMORY, "no memory for versions");
     if (m->unloaded) return 0;
@@ -101,6 +102,11 @@ static int take_wants(catalog *c, snapshot_model *m, const registry_model *r, co
     for (size_t i = 0; i < d->n; i++)
         if (strcmp(d->all[i].model, m->name) == 0 && d->all[i].primary == m->wanted) m->deployment = d->all[i];
     if (m->deployment.id) want(m, m->deployment.canary)->deployed = true;
+    for (size_t i = 0; i < d->n_shadowings && m->wanted; i++)
+        if (strcmp(d->shadowings[i].model, m->name) == 0) m->shadowing = d->shadowings[i];
+    int64_t shadow_version = m->shadowing.version; // never at the cost of others: as if it had a name
+    if (m->shadowing.id && !orders_unloaded(&c->orders, m->name, shadow_version, 0))
+        want(m, shadow_version)->named = true;
     for (size_t i = 0; i < m->n_aliases; i++)
         if (!orders_unloaded(&c->orders, m->name, m->aliases[i].version, 0) || m->aliases[i].version == m->wanted)
             want(m, m->aliases[i].version)->named = true;
@@ -279,8 +285,17 @@ static int load_all(catalog *c, snapshot *s, err *e)
     return 0;
 }
 
+static void settle_shadow(catalog *c, snapshot_model *m)
+{
+    err fault = ERR_NONE;
+    snapshot_version *v = m->shadowing.id ? snapshot_version_find(m, m->shadowing.version) : NULL;
+    if (!v || !v->served || !m->now || v->served == m->now) return;
+    if (shadows_take(&c->shadows, &m->shadow, m->shadowing.id, m->now, v->served, &fault) < 0)
+        log_event(LOG_ERROR, "no shadow", "%s, version %" PRId64 ": %s", m->name, v->version, fault.msg);
+}
+
 // Which version is in service, now that it is known which are there.
-static int settle(snapshot *s, snapshot_model *m, err *e)
+static int settle(catalog *c, snapshot *s, snapshot_model *m, err *e)
 {
     snapshot_version *wanted = m->wanted ? snapshot_version_find(m, m->wanted) : NULL;
     if (wanted && wanted->served) {
@@ -296,7 +311,8 @@ static int settle(snapshot *s, snapshot_model *m, err *e)
         m->canary_seed = hash_bytes(m->name, strlen(m->name), (uint64_t)m->deployment.canary);
         atomic_store_explicit(&m->canary->timed, true, memory_order_relaxed);
     }
-    if (m->now) atomic_store_explicit(&m->now->timed, m->canary != NULL, memory_order_relaxed);
+    settle_shadow(c, m);
+    if (m->now) atomic_store_explicit(&m->now->timed, m->canary || m->shadow, memory_order_relaxed);
     size_t kept = 0;
     for (size_t i = 0; i < m->n_versions; i++) { // what was only kept until the wanted one was there
         snapshot_version *v = &m->versions[i];
@@ -333,7 +349,7 @@ static int fill(catalog *c, snapshot *s, const registry_list *l, const deploymen
     }
     TRY(load_all(c, s, e));
     for (size_t i = 0; i < s->n; i++) {
-        TRY(settle(s, &s->models[i], e));
+        TRY(settle(c, s, &s->models[i], e));
         s->models[i].created_ms = created_of(&l->models[i], s->models[i].now);
         TRY(snapshot_describe(&s->models[i], &l->models[i], e));
     }
@@ -374,6 +390,7 @@ void catalog_sweep(catalog *c)
         }
     }
     c->n_retired = kept;
+    shadows_sweep(&c->shadows);
     uint64_t now = clock_monotonic_ns();
     if (!c->untidy || c->n_retired > 0 || now - c->trim_ns < TRIM_NS) return;
     mem_trim();
@@ -522,6 +539,7 @@ void catalog_free(catalog *c)
     if (!c) return;
     snapshot_drop(c->now);
     for (size_t i = 0; i < c->n_retired; i++) snapshot_drop(c->retired[i]);
+    shadows_clear(&c->shadows);
     registry_close(c->from.registry);
     openapi_free(c->openapi);
     quota_book_free(c->quotas);

@@ -11,6 +11,7 @@
 #include "serve/admission.h"
 #include "serve/explaining.h"
 #include "serve/quota.h"
+#include "serve/shadow.h"
 
 enum { MEASURED_EVERY = 256 }; // requests of a thread: two looks at the clock cost as much as a small model's row
 
@@ -132,6 +133,12 @@ static void count_queued(const waiting *w, int rc)
         served_observe(v, v->n_slots - 1, w->out, clock_monotonic_ns() - w->since_ns);
 }
 
+// A shadow's copy of what was asked and answered.
+static void shade(const response *r, const inference *i)
+{
+    if (r->shadow) shadow_offer(r->shadow, i->version, &i->in, &i->out);
+}
+
 static void finish_later(waiting *w, int rc, const err *e)
 {
     call *c = (call *)w;
@@ -141,6 +148,7 @@ static void finish_later(waiting *w, int rc, const err *e)
         blame(c->response, rc);
         quota_give_back(c->request->who, (int64_t)c->inference->in.n_rows, c->taken_ms);
     }
+    if (rc == 0) shade(c->response, c->inference);
     if (rc == 0 && (rc = c->inference->finish(c->request, c->response, c->inference, &mine)) < 0) e = &mine;
     work_finish(c->request->job, rc, e);
 }
@@ -251,7 +259,10 @@ int inference_predict(serving *s, const request *q, response *r, inference *i, e
     if (rc != 0) return rc;
     name_who_answers(r, i);
     rc = i->version->running->queue ? wait_for_queue(q, r, i, e) : predict_here(s, q, i, now, e);
-    if (rc < 0) quota_give_back(q->who, (int64_t)i->in.n_rows, now);
+    if (rc < 0)
+        quota_give_back(q->who, (int64_t)i->in.n_rows, now);
+    else
+        shade(r, i);
     return rc;
 }
 
@@ -276,5 +287,6 @@ int inference_run(serving *s, const request *q, response *r, inference *i, err *
         quota_give_back(q->who, (int64_t)i->in.n_rows, now);
         return rc;
     }
+    shade(r, i);
     return i->finish(q, r, i, e);
 }

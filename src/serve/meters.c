@@ -178,6 +178,12 @@ static void write_models(const model_meter *models, buf *out)
     }
 }
 
+const char *taken_back_name(size_t reason)
+{
+    static const char *const names[TAKEN_BACK_N] = {"error_rate", "latency", "scores", "load"};
+    return names[reason];
+}
+
 static uint64_t open_files(void)
 {
     struct stat st;

@@ -62,10 +62,15 @@ typedef struct batch_meter {
 
 void batch_meter_add(batch_meter *m, size_t n_rows, uint64_t spent_ns);
 
+// Why canaries were taken back, by the names of verdict.broken.
+enum { TAKEN_BACK_N = 4 };
+const char *taken_back_name(size_t reason); // "error_rate", "latency", "scores", "load"
+
 typedef struct model_meter { // lives as long as the server
     struct model_meter *next;
     char name[MODEL_NAME_MAX + 1];
     batch_meter batches;
+    counter taken_back[TAKEN_BACK_N]; // by the thread that watches
     size_t n_slots;
     model_meter_slot slots[];
 } model_meter;

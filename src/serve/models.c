@@ -80,11 +80,14 @@ int models_pick(const serving *s, const request *q, str name, str version, const
 {
     const snapshot_model *m;
     TRY(models_find(s, q, name, &m, r, e));
+    r->shadow = NULL;
     if (version.len == 0 || str_equal(version, STR(ALIAS_DEFAULT))) {
         if (!m->now) return not_served(m, r, e);
         bool canary =
             version.len == 0 && m->canary && rollout_takes_canary(m, request_field(q, FIELD_ROUTING_KEY), q->lot);
         r->picked = *out = canary ? m->canary : m->now;
+        if (m->shadow && !canary && shadow_takes(m->shadowing.share, (uint64_t)m->shadowing.id, q->lot))
+            r->shadow = m->shadow;
         return 0;
     }
     const snapshot_version *v = snapshot_version_find(m, snapshot_version_of(m, version));

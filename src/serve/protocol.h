@@ -144,6 +144,7 @@ struct response {
     int64_t version;
     size_t n_rows;
     const struct served *picked; // the version that was chosen to answer; NULL: none yet
+    struct shadow *shadow;       // is left a copy of what is answered; NULL: none. Lives as long as the snapshot
     response_stream *stream;     // taken: follows `body`
     body_sink *sink;             // taken: set by a handler of a route with ROUTE_TAKES_PIECES; none is a refusal
 };

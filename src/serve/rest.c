@@ -16,6 +16,7 @@
 #include "serve/openapi.h"
 #include "serve/pack.h"
 #include "serve/serving.h"
+#include "serve/version_meters.h"
 
 #define JSON_TYPE "application/json"
 #define PROBLEM_TYPE "application/problem+json"
@@ -229,6 +230,7 @@ static int metrics_text(serving *s, const request *q, response *r, err *e)
         if (s->models->models[i].now)
             buf_format(r->body, "slipway_model_version{model=\"%s\"} %" PRId64 "\n", s->models->models[i].name,
                        s->models->models[i].now->version);
+    version_meters_write(s->models, r->body);
     write_version_memory(s->models, r->body);
     drift_write(s->models, clock_coarse_ms(), r->body);
     uint64_t n_records, n_spans;

@@ -89,13 +89,46 @@ static json_t *version_json(int64_t version, const served *v)
                      (double)reading_percentile_ns(&r, 0.95) / 1e3);
 }
 
+static const char *shadow_fault_of(const snapshot_model *m)
+{
+    const snapshot_version *v = snapshot_version_find(m, m->shadowing.version);
+    return m->shadow ? shadow_fault(m->shadow) : v && v->fault ? v->fault : "it is not loaded yet";
+}
+
+// What a shadow did, with what the primary did meanwhile.
+static json_t *shadow_json(const snapshot_model *m)
+{
+    const shadowing *d = &m->shadowing;
+    const char *fault = shadow_fault_of(m);
+    char time[CLOCK_TEXT_SIZE];
+    shadow_reading r;
+    json_t *j =
+        json_pack("{s:I,s:b,s:I,s:s,s:s?}", "version", (json_int_t)d->version, "loaded", m->shadow != NULL, "share",
+                  (json_int_t)d->share, "since", clock_format_utc(d->started_ms, time), "fault", fault);
+    if (!j || !m->shadow) return j;
+    bool classes = model_schema(m->now->model)->target.task == TASK_CLASSIFICATION;
+    shadow_read(m->shadow, &r);
+    double n = r.rows > 0 ? (double)r.rows : 1;
+    json_object_set_new(j, "requests", json_integer((json_int_t)r.seen.requests));
+    json_object_set_new(j, "rows", json_integer((json_int_t)r.rows));
+    json_object_set_new(j, "failed", json_integer((json_int_t)r.seen.failed));
+    json_object_set_new(
+        j, "dropped",
+        json_pack("{s:I,s:I}", "busy", (json_int_t)r.dropped_busy, "too_large", (json_int_t)r.dropped_large));
+    json_object_set_new(j, "other_label", classes ? json_real((double)r.other_label / n) : json_null());
+    json_object_set_new(j, "difference", json_real(r.difference / n));
+    json_object_set_new(j, "p95_us", json_real((double)reading_percentile_ns(&r.seen, 0.95) / 1e3));
+    return j;
+}
+
 static json_t *deployment_json(const snapshot_model *m)
 {
     const deployment *d = &m->deployment;
     char time[CLOCK_TEXT_SIZE];
-    json_t *j = json_pack("{s:s,s:I,s:o,s:o}", "model", principal_name_of(m->name), "primary", (json_int_t)m->wanted,
-                          "now", m->now ? version_json(m->now->version, m->now) : json_null(), "canary",
-                          d->id ? version_json(d->canary, m->canary) : json_null());
+    json_t *j = json_pack("{s:s,s:I,s:o,s:o,s:o}", "model", principal_name_of(m->name), "primary",
+                          (json_int_t)m->wanted, "now", m->now ? version_json(m->now->version, m->now) : json_null(),
+                          "canary", d->id ? version_json(d->canary, m->canary) : json_null(), "shadow",
+                          m->shadowing.id ? shadow_json(m) : json_null());
     if (!j || d->id == 0) return j;
     json_object_set_new(j, "weight", json_integer((json_int_t)d->weight));
     json_object_set_new(j, "guards", guards_json(&d->guards));
@@ -108,10 +141,12 @@ static int add_event(void *context, const deployment_event *d, err *e)
     char time[CLOCK_TEXT_SIZE];
     json_t *detail = NULL;
     if (json_parse(&detail, str_of(d->detail), NULL) < 0) detail = json_object();
+    bool of_shadow = strncmp(d->event, "shadow", 6) == 0;
     return json_push(context,
                      json_pack("{s:s,s:s,s:I,s:I,s:I,s:o}", "event", d->event, "at", clock_format_utc(d->at_ms, time),
-                               "primary", (json_int_t)d->primary, "canary", (json_int_t)d->canary, "weight",
-                               (json_int_t)d->weight, "detail", detail),
+                               "primary", (json_int_t)d->primary, of_shadow ? "shadow" : "canary",
+                               (json_int_t)d->canary, of_shadow ? "share" : "weight", (json_int_t)d->weight, "detail",
+                               detail),
                      e);
 }
 
@@ -248,6 +283,46 @@ static int roll_back(serving *s, const request *q, response *r, err *e)
     return end_deployment(s, q, DEPLOYMENT_ROLLED_BACK, r, e);
 }
 
+// ---- shadows
+
+static int put_shadow(serving *s, const request *q, response *r, err *e)
+{
+    static const char *const known[] = {"version", "share", NULL};
+    const snapshot_model *m;
+    registry *g;
+    json_t *body;
+    shadowing d = {.share = WEIGHT_ALL};
+    TRY(models_find(s, q, q->parameters[0], &m, r, e));
+    TRY(rest_body(q, known, &body, r, e));
+    const char *wrong =
+        json_member_integer(body, "version", 1, INT64_MAX, &d.version, e) < 0 ? "/version"
+        : json_object_get(body, "share") && json_member_integer(body, "share", 1, WEIGHT_ALL, &d.share, e) < 0
+            ? "/share"
+            : NULL;
+    json_decref(body);
+    if (wrong) return bad(r, wrong, ERR_INPUT);
+    memcpy(d.model, m->name, sizeof d.model);
+    TRY(serving_registry(s, &g, e));
+    int rc = registry_shadowing_set(g, &d, e);
+    if (rc < 0) return tell(q, r, rc, e);
+    return rest_send(r,
+                     json_pack("{s:s,s:I,s:I}", "model", principal_name_of(m->name), "shadow", (json_int_t)d.version,
+                               "share", (json_int_t)d.share),
+                     e);
+}
+
+static int end_shadow(serving *s, const request *q, response *r, err *e)
+{
+    const snapshot_model *m;
+    registry *g;
+    TRY(models_find(s, q, q->parameters[0], &m, r, e));
+    TRY(serving_registry(s, &g, e));
+    int rc = registry_shadowing_end(g, m->name, NULL, e);
+    if (rc < 0) return tell(q, r, rc, e);
+    r->status = 204;
+    return 0;
+}
+
 static const route routes[] = {
     {HTTP_POST, "/api/v1/models/{}/load", "loadModel", "Load the deployed version, or the newest", NULL, JSON_TYPE,
      load, MAY_DEPLOY, ROUTE_BLOCKS},
@@ -270,6 +345,10 @@ static const route routes[] = {
     {HTTP_POST, "/api/v1/models/{}/deployment/rollback", "rollBackDeployment",
      "Take the canary back, or without one deploy what was deployed before", NULL, JSON_TYPE, roll_back, MAY_DEPLOY,
      ROUTE_BLOCKS},
+    {HTTP_PUT, "/api/v1/models/{}/deployment/shadow", "setShadow", "Give copies of requests to a version", JSON_TYPE,
+     JSON_TYPE, put_shadow, MAY_DEPLOY, ROUTE_BLOCKS},
+    {HTTP_DELETE, "/api/v1/models/{}/deployment/shadow", "endShadow", "Give it no more copies", NULL, JSON_TYPE,
+     end_shadow, MAY_DEPLOY, ROUTE_BLOCKS},
 };
 
 #define LOADED(what) API_ANSWER("200", what, API_JSON(API_REF("load")))
@@ -279,6 +358,7 @@ static const route_api api[] = {
     {.route = "unloadModel", .answers = LOADED("It is unloaded")},
     {.route = "loadVersion", .answers = LOADED("It is loaded")},
     {.route = "unloadVersion", .answers = LOADED("It is unloaded")},
+    {.route = "endShadow", .answers = API_ANSWER_EMPTY("204", "It is given no more copies")},
 };
 
 static const char schemas[] =

@@ -43,14 +43,22 @@ static void begin_window(trial *t, const snapshot_model *m, uint64_t now_ns)
     t->since_ns = now_ns;
 }
 
-static void take_back(registry *r, const snapshot_model *m, const char *detail)
+static void count_taken_back(const snapshot_model *m, const char *reason)
+{
+    for (size_t k = 0; m->now && k < TAKEN_BACK_N; k++)
+        if (strcmp(taken_back_name(k), reason) == 0) counter_add(&m->now->meter->taken_back[k], 1);
+}
+
+static void take_back(registry *r, const snapshot_model *m, const char *reason, const char *detail)
 {
     err e = ERR_NONE;
     int rc = registry_deployment_end(r, m->name, m->deployment.id, DEPLOYMENT_ROLLED_BACK, detail, NULL, &e);
-    if (rc == 0)
+    if (rc == 0) {
+        count_taken_back(m, reason);
         log_event(LOG_WARN, "canary taken back", "%s, version %" PRId64 ": %s", m->name, m->deployment.canary, detail);
-    else if (rc != ERR_CONFLICT && rc != ERR_NOT_FOUND) // somebody else was faster: all is well
+    } else if (rc != ERR_CONFLICT && rc != ERR_NOT_FOUND) { // else somebody was faster: all is well
         log_event(LOG_ERROR, "canary not taken back", "%s: %s", m->name, e.msg);
+    }
 }
 
 static void judge(trial *t, registry *r, const snapshot_model *m, uint64_t now_ns)
@@ -67,7 +75,7 @@ static void judge(trial *t, registry *r, const snapshot_model *m, uint64_t now_n
     if (v.broken) {
         char detail[DETAIL_MAX];
         verdict_format(&v, detail, sizeof detail);
-        take_back(r, m, detail);
+        take_back(r, m, v.broken, detail);
     } else if (v.enough && now_ns - t->since_ns >= (uint64_t)m->deployment.guards.window_s * UINT64_C(1000000000)) {
         begin_window(t, m, now_ns);
     }
@@ -84,7 +92,7 @@ static void look_at_fault(registry *r, const snapshot_model *m)
     json_quote(&detail, str_of(v->fault));
     buf_add_text(&detail, "}");
     buf_add_char(&detail, '\0');
-    if (!detail.failed) take_back(r, m, detail.data);
+    if (!detail.failed) take_back(r, m, "load", detail.data);
     buf_clear(&detail);
 }
 

@@ -55,14 +55,6 @@ served *served_hold(served *v)
     return v;
 }
 
-static size_t latency_step(uint64_t ns)
-{
-    if (ns < 1024) return 0;
-    size_t octave = 63 - (size_t)__builtin_clzll(ns) - 10;
-    size_t step = 2 * octave + (ns >> (octave + 9) & 1);
-    return step < LATENCY_STEPS ? step : LATENCY_STEPS - 1;
-}
-
 // The number that a row's answer is watched by, as 0 to 1: the probability of the second of two classes, the highest
 // of several, or a value's place in the range of the training rows. NaN: none.
 static double watched_score(const schema_target *t, const float *scores, size_t n)

@@ -22,6 +22,12 @@ static inline uint64_t latency_step_end_ns(size_t step)
 {
     return (UINT64_C(1024) << step / 2) * (step % 2 ? 4 : 3) / 2;
 }
+static inline size_t latency_step(uint64_t ns)
+{
+    if (ns < 1024) return 0;
+    size_t octave = 63 - (size_t)__builtin_clzll(ns) - 10, step = 2 * octave + (ns >> (octave + 9) & 1);
+    return step < LATENCY_STEPS ? step : LATENCY_STEPS - 1;
+}
 
 // What one thread counts of a version: written by that thread, read by any.
 typedef struct tally {

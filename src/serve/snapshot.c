@@ -29,6 +29,7 @@ static void model_clear(snapshot_model *m)
     mem_free(m->aliases);
     served_drop(m->now);
     served_drop(m->canary);
+    shadow_drop(m->shadow);
     mem_free(m->fault);
     text_clear(&m->row);
     text_clear(&m->card);

@@ -8,6 +8,7 @@
 #include "registry/deployments.h"
 #include "serve/access.h"
 #include "serve/served.h"
+#include "serve/shadow.h"
 
 // A version that somebody wants loaded.
 typedef struct snapshot_version {
@@ -38,8 +39,10 @@ typedef struct snapshot_model {
     deployment deployment; // with a canary; its id is 0 if there is none
     served *canary;        // takes a share of what names no version; NULL: none, or it is not loaded
     uint64_t canary_seed;
-    served *now; // answers requests that name no version; NULL: cannot be served
-    char *fault; // why `now` is not what is wanted; NULL if it is
+    shadowing shadowing; // copies go to a shadow; its id is 0 if there is none
+    shadow *shadow;      // one hold; NULL: none, or it is not loaded
+    served *now;         // answers requests that name no version; NULL: cannot be served
+    char *fault;         // why `now` is not what is wanted; NULL if it is
     size_t n_versions, n_aliases;
     snapshot_version *versions; // ascending; `now` is among them
     snapshot_alias *aliases;    // by name
