@@ -297,6 +297,33 @@ static int take_deadline(connection *c, const char *data, response *r)
     return 400;
 }
 
+// Answers a request whose body is not read. False: the connection is closed.
+static bool refuse_head(connection *c, response *r)
+{
+    loop *l = c->home;
+    const http_parser *p = &c->parser;
+    c->refused = true;
+    if (p->chunked || p->content_length > 0) c->closing = true;
+    counter_add(&l->meters.requests_started, 1);
+    bool open = output_answer(c, r, &l->body, p->method == HTTP_HEAD);
+    output_count(c, c->match.index, NULL, r, l->now_ns);
+    return open;
+}
+
+// Whether the handler would refuse a body that is long in coming, as an overloaded model does, whatever is in it: then
+// *r is the answer.
+static bool is_in_vain(connection *c, const char *data, response *r)
+{
+    loop *l = c->home;
+    request q;
+    r->content_type = c->match.route->gives;
+    fill_request(c, data, &q, &l->memory);
+    q.body = (str){"", 0};
+    q.head_only = true;
+    int rc = dispatch_run(&l->serving, &c->match, &q, false, r);
+    return rc == 0 && r->status >= 400;
+}
+
 // The header is there: refuse now what would be refused later, before the body is sent. False: the connection is
 // closed.
 static bool take_head(connection *c, char *data, size_t len)
@@ -317,14 +344,7 @@ static bool take_head(connection *c, char *data, size_t len)
     int status = dispatch_head(&l->serving, p, data, &c->seen, &c->match, &r);
     c->deadline_ns = 0;
     if (status == 0 && p->fields[FIELD_TIMEOUT].len > 0) status = take_deadline(c, data, &r);
-    if (status != 0) {
-        c->refused = true;
-        if (p->chunked || p->content_length > 0) c->closing = true; // its body is not read
-        counter_add(&l->meters.requests_started, 1);
-        bool open = output_answer(c, &r, &l->body, p->method == HTTP_HEAD);
-        output_count(c, c->match.index, NULL, &r, l->now_ns);
-        return open;
-    }
+    if (status != 0) return refuse_head(c, &r);
     for (size_t i = 0; i < ROUTE_PARAMETERS_MAX; i++) {
         str s = c->match.parameters[i];
         c->parameters[i] = s.len > 0 ? (http_span){(uint32_t)(s.data - data), (uint32_t)s.len} : (http_span){0, 0};
@@ -334,6 +354,13 @@ static bool take_head(connection *c, char *data, size_t len)
         return true;
     }
     bool there = !p->chunked && len - p->head_len >= p->content_length;
+    bool long_in_coming = !there && (p->chunked || p->content_length >= LONG_BODY_BYTES || p->expects_continue);
+    if (long_in_coming && c->match.route->flags & ROUTE_ASKS_FIRST) {
+        bool vain = is_in_vain(c, data, &r), open = !vain || refuse_head(c, &r);
+        arena_reset(&l->memory);
+        if (vain) return open;
+        buf_reset(&l->body);
+    }
     if (p->expects_continue && !there && p->content_length <= l->shared->limits.body_max)
         buf_add_text(&l->out, HTTP_CONTINUE);
     return true;

@@ -43,6 +43,7 @@ int inference_begin(const serving *s, const request *q, const served *version, r
         atomic_fetch_add_explicit(&version->meter->batches.refused, 1, memory_order_relaxed);
         return refuse(q, r, rc, retry_s);
     }
+    if (q->head_only) return HANDLER_WORKER; // to go on with when all of it is there
     if (!how->queue) return 0;
     return serving_may_block(s) ? 0 : HANDLER_WORKER;
 }

@@ -138,7 +138,7 @@ static int explain(serving *s, const request *q, response *r, err *e)
 
 static const route routes[] = {
     {HTTP_POST, "/v1/models/{}:predict", "kservePredict", "Predict rows, or columns", JSON_TYPE, JSON_TYPE, predict,
-     MAY_PREDICT, 0},
+     MAY_PREDICT, ROUTE_ASKS_FIRST},
     {HTTP_POST, "/v1/models/{}:explain", "kserveExplain", "Refused: there is no explainer", JSON_TYPE, JSON_TYPE,
      explain, MAY_PREDICT, 0},
 };

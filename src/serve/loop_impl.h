@@ -20,6 +20,7 @@ enum {
     SCRATCH_BYTES = 64 << 10,      // read at once; a request that fits is answered from there
     OUT_BATCH_BYTES = 64 << 10,    // answers to pipelined requests are sent together up to this
     BODY_INLINE_BYTES = 16 << 10,  // an answer's body up to this is copied behind its head, a larger one sent beside it
+    LONG_BODY_BYTES = 64 << 10,    // of a body that is asked about before it has come
     WORK_BODY_BYTES = 64 << 10,    // a request with a body of this size, or a compressed one, goes to a worker
     TURN_REQUESTS = 128,           // of one connection, before the others have a turn
     SPARE_BUFFERS = 64,            // kept by a loop for requests that come in pieces

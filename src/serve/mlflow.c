@@ -123,7 +123,7 @@ static int version(serving *s, const request *q, response *r, err *e)
 
 static const route routes[] = {
     {HTTP_POST, "/invocations", "invocations", "Predict rows with the default model", JSON_TYPE ", " CSV_TYPE,
-     JSON_TYPE, invocations, MAY_PREDICT, 0},
+     JSON_TYPE, invocations, MAY_PREDICT, ROUTE_ASKS_FIRST},
     {HTTP_GET | HTTP_POST, "/ping", "ping", "Whether the default model can be served", NULL, JSON_TYPE, ping,
      FOR_ANYONE, 0},
     {HTTP_GET, "/health", "health", "The same as /ping", NULL, JSON_TYPE, ping, FOR_ANYONE, 0},

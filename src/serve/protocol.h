@@ -83,6 +83,7 @@ typedef struct request {
     uint64_t deadline_ns;                 // clock_monotonic_ns() after which nobody waits for the answer; 0: none
     const atomic_bool *gone;              // set when the client has left, see request_over(); NULL on an event loop
     uint64_t lot;                         // a random number of its own: decides where nothing that the client says does
+    bool head_only;                       // the body is still to come: only whether it is worth sending is asked
     arena *memory;
     struct job *job; // on a worker: for whoever ends what HANDLER_AWAY left open, see work_finish(); else NULL
 } request;
@@ -162,6 +163,7 @@ typedef int route_handler(serving *s, const request *q, response *r, err *e);
 typedef enum route_flag {
     ROUTE_BLOCKS = 1 << 0,       // disk, registry: always on a worker, where serving_registry() is
     ROUTE_TAKES_PIECES = 1 << 1, // the handler is called at the header, on a worker, and gives a sink for the body
+    ROUTE_ASKS_FIRST = 1 << 3,   // the handler asks inference_begin() before it looks at the body: see head_only
     ROUTE_PACKS = 1 << 2,        // GET; its answers are compressed for who accepts that, see pack.h
 } route_flag;
 

@@ -276,9 +276,9 @@ static int front_page(serving *s, const request *q, response *r, err *e)
 
 static const route routes[] = {
     {HTTP_POST, "/api/v1/models/{}/predict", "predict", "Predict rows, or columns, with the deployed version",
-     JSON_TYPE, JSON_TYPE, predict, MAY_PREDICT, 0},
+     JSON_TYPE, JSON_TYPE, predict, MAY_PREDICT, ROUTE_ASKS_FIRST},
     {HTTP_POST, "/api/v1/models/{}/explain", "explain", "Predict, and say what each column adds to each prediction",
-     JSON_TYPE, JSON_TYPE, explain, MAY_PREDICT, 0},
+     JSON_TYPE, JSON_TYPE, explain, MAY_PREDICT, ROUTE_ASKS_FIRST},
     {HTTP_GET, "/api/v1/models", "listModels", "The models of the registry", NULL, JSON_TYPE, list_models,
      MAY_PREDICT | MAY_READ, ROUTE_PACKS},
     {HTTP_GET, "/api/v1/models/{}", "describeModel", "Schema, metrics, versions and aliases of a model", NULL,

@@ -205,9 +205,9 @@ static int infer(serving *s, const request *q, response *r, err *e)
 
 static const route routes[] = {
     {HTTP_POST, MODEL "/infer", "v2Infer", "Predict with tensors, in JSON or binary", "*/*", JSON_TYPE, infer,
-     MAY_PREDICT, 0},
+     MAY_PREDICT, ROUTE_ASKS_FIRST},
     {HTTP_POST, VERSION "/infer", "v2InferVersion", "Predict with one version of a model", "*/*", JSON_TYPE, infer,
-     MAY_PREDICT, 0},
+     MAY_PREDICT, ROUTE_ASKS_FIRST},
     {HTTP_GET, "/v2/health/live", "v2Live", "Whether the server answers", NULL, JSON_TYPE, live, FOR_ANYONE, 0},
     {HTTP_GET, "/v2/health/ready", "v2Ready", "Whether every deployed model can be served", NULL, JSON_TYPE, ready,
      FOR_ANYONE, 0},

@@ -113,6 +113,27 @@ class QueueTest(ServiceTest):
         for c in [long, *late]:
             c.socket.close()
 
+    def test_a_long_body_is_refused_before_it_is_sent(self):
+        long = f"POST {NET} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 10000000\r\n"
+        with self.server.client() as busy, contextlib.ExitStack() as others:
+            with self.stopped():
+                busy.send(post(body(*[(1, 2, 3, 4)] * 900), NET))
+                for _ in range(3):
+                    others.enter_context(self.server.client()).send(post(body((1, 2, 3, 4)), NET))
+                self.wait_until(lambda: self.server.metric("slipway_batch_queue_requests") > 1)
+                for more in "X-Request-Timeout: 0.001\r\n", "X-Request-Timeout: 0.001\r\nExpect: 100-continue\r\n":
+                    with self.server.client() as c:
+                        answer = c.ask(f"{long}{more}\r\n{{".encode())
+                        self.assertEqual((answer.status, answer.json()["code"]), (503, "overloaded"))
+                        self.assertGreaterEqual(int(answer.headers["retry-after"]), 1)
+                        self.assertEqual(answer.headers["connection"], "close")
+                        self.assertTrue(c.closed())
+                with self.server.client() as c:  # not for who has the time
+                    c.send(f"{long}Expect: 100-continue\r\n\r\n".encode())
+                    self.assertEqual(c.read().status, 100)
+            self.assertEqual(busy.read().status, 200)
+        self.wait_until(lambda: self.server.metric("slipway_batch_queue_requests") == 0)
+
     def test_others_are_not_held_up(self):
         stop = threading.Event()
 

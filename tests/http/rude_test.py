@@ -205,6 +205,26 @@ class Rude(ServiceTest):
                     pass
                 self.assertTrue(not c.pending or c.pending.startswith(b"HTTP/1.1 "))
 
+    def test_bodies_that_would_be_in_vain_are_not_waited_for(self):
+        for path in ("/api/v1/models/nothing/predict", "/v2/models/nothing/infer", "/v1/models/nothing:predict"):
+            answer = self.refused(f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+                                  "Content-Length: 900000\r\n\r\n".encode(), 404)
+            self.assertNotEqual(answer.body, b"")
+
+    def test_bodies_that_do_not_come_hold_no_memory(self):
+        head = post(b" " * 900000).split(b"\r\n\r\n")[0] + b"\r\n\r\n"
+        before = self.server.memory()
+        clients = [self.server.client() for _ in range(150)]
+        try:
+            for c in clients:
+                c.send(head + b" " * 100)
+            time.sleep(0.3)
+            self.assertTrue(self.server.alive())  # whose loop has read what came before
+            self.assertLess(self.server.memory() - before, 16 << 20)  # announced: 135 MB
+        finally:
+            for c in clients:
+                c.socket.close()
+
     def test_clients_that_vanish(self):
         big = json.dumps({"rows": [PASSENGER] * 2000}).encode()
         for i in range(60):
