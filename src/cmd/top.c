@@ -72,14 +72,17 @@ static const struct argp_child children[] = {{&arguments_general, 0, 0, 0}, {0}}
 static const struct argp argp = {
     .options = options,
     .parser = parse,
-    .doc = "Shows what a running server does: requests, their times and failures, queues, memory, and each loaded "
-           "version with the column that drifted furthest. Redrawn every second until Ctrl-C."
-           "\vAn asterisk is at the version that answers requests which name none. Times are of the last look alone; "
-           "\"-\" is what nobody knows yet.\n\n"
-           "Examples:\n"
-           "  slipway top\n"
-           "  slipway top --once --json\n"
-           "  slipway top --server https://models.example.org --key-file monitor.key\n",
+    .doc =
+        "Shows what a running server does: requests, their times and failures, queues, memory, and each loaded "
+        "version with the column that drifted furthest. Redrawn every second until Ctrl-C."
+        "\vAn asterisk is at the version that answers requests which name none, a share at its canary. Times are of "
+        "the last look; "
+        "those of a version are of a sample of its requests, or since it was loaded where the look has none. \"-\" is "
+        "what nobody knows yet.\n\n"
+        "Examples:\n"
+        "  slipway top\n"
+        "  slipway top --once --json\n"
+        "  slipway top --server https://models.example.org --key-file monitor.key\n",
     .children = children,
 };
 
@@ -226,7 +229,10 @@ typedef char cells[COLUMNS_N][CELL_SIZE];
 static void fill_cells(cells out, const top_version *v)
 {
     name_text(v->model, out[0]);
-    snprintf(out[1], CELL_SIZE, "%" PRId64 "%s", v->version, v->serving ? "*" : " ");
+    if (isnan(v->canary))
+        snprintf(out[1], CELL_SIZE, "%" PRId64 "%s", v->version, v->serving ? "*" : " ");
+    else
+        snprintf(out[1], CELL_SIZE, "%" PRId64 " %.3g%%", v->version, v->canary * 100);
     count_text(v->requests, out[2]);
     count_text(v->rows, out[3]);
     count_text(v->failed, out[4]);

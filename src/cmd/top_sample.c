@@ -136,6 +136,7 @@ static void list_versions(top_sample *s, const scrape *after, size_t most)
                          .p99_s = NAN,
                          .queued = NAN,
                          .memory = NAN,
+                         .canary = NAN,
                          .drift = NAN};
         if (str_equal(m->name, STR("slipway_drift_watched")) &&
             decimal_parse_i64(metric_label_of(m, "version"), &v.version) == 0)
@@ -157,24 +158,34 @@ static void add_to_version(top_version *v, const metric *m, double rise, double 
     if (str_equal(m->name, STR("slipway_version_rows_total"))) v->rows = rise / seconds;
     if (str_equal(m->name, STR("slipway_version_failed_total"))) v->failed = rise / seconds;
     if (str_equal(m->name, STR("slipway_version_memory_bytes"))) v->memory = m->value;
+    if (str_equal(m->name, STR("slipway_canary_weight_ratio"))) v->canary = m->value;
     if (str_equal(m->name, STR("slipway_drift_psi"))) add_drift(v, m, metric_label_of(m, "column"));
     if (str_equal(m->name, STR("slipway_drift_score_psi"))) add_drift(v, m, STR("scores"));
     if (str_equal(m->name, STR("slipway_drift_class_psi"))) add_drift(v, m, STR("classes"));
+}
+
+// Of the last look; of all since the version was loaded where it had no sample.
+static void end_times(top_version *v, buckets *risen_now, buckets *all)
+{
+    percentiles(risen_now, &v->p50_s, &v->p99_s);
+    if (isnan(v->p50_s)) percentiles(all, &v->p50_s, &v->p99_s);
+    risen_now->n = all->n = 0;
 }
 
 // Buckets of one version stand together.
 static void take_times(top_sample *s, const scrape *before, const scrape *after)
 {
     top_version *now = NULL;
-    buckets times = {.n = 0};
+    buckets last = {.n = 0}, all = {.n = 0};
     for (size_t i = 0; i <= after->n; i++) {
         const metric *m = i < after->n ? &after->metrics[i] : NULL;
         bool ours = m && str_equal(m->name, STR("slipway_version_seconds_bucket"));
         top_version *v = ours ? version_of(s, m) : NULL;
-        if (now && v != now) percentiles(&times, &now->p50_s, &now->p99_s);
-        if (v != now) times.n = 0;
+        if (now && v != now) end_times(now, &last, &all);
         now = v;
-        if (v) add_bucket(&times, m, risen(before, m, i));
+        if (!v) continue;
+        add_bucket(&last, m, risen(before, m, i));
+        add_bucket(&all, m, m->value);
     }
 }
 
@@ -231,12 +242,13 @@ static json_t *text_json(str text)
 
 static json_t *version_json(const top_version *v)
 {
-    return json_pack("{s:o,s:I,s:b,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:b}", "model", text_json(v->model), "version",
-                     (json_int_t)v->version, "serving", v->serving, "requests_per_s", json_number(v->requests),
-                     "rows_per_s", json_number(v->rows), "failed_per_s", json_number(v->failed), "p50_s",
-                     json_number(v->p50_s), "p99_s", json_number(v->p99_s), "queued", json_number(v->queued),
-                     "memory_bytes", json_number(v->memory), "drift_psi", json_number(v->drift), "drift_worst",
-                     text_json(isnan(v->drift) ? (str){0} : v->column), "drift_watched", !v->unwatched);
+    return json_pack("{s:o,s:I,s:b,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:b,s:o}", "model", text_json(v->model),
+                     "version", (json_int_t)v->version, "serving", v->serving, "requests_per_s",
+                     json_number(v->requests), "rows_per_s", json_number(v->rows), "failed_per_s",
+                     json_number(v->failed), "p50_s", json_number(v->p50_s), "p99_s", json_number(v->p99_s), "queued",
+                     json_number(v->queued), "memory_bytes", json_number(v->memory), "drift_psi", json_number(v->drift),
+                     "drift_worst", text_json(isnan(v->drift) ? (str){0} : v->column), "drift_watched", !v->unwatched,
+                     "canary_share", json_number(v->canary));
 }
 
 int top_sample_to_json(const top_sample *s, json_t **out, err *e)

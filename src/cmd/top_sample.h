@@ -13,8 +13,9 @@ typedef struct top_version {
     bool serving;   // it answers what names no version
     bool unwatched; // it has no baseline
     double requests, rows, failed, p50_s, p99_s, queued, memory;
-    double drift; // the largest index; NaN: no verdict yet
-    str column;   // that it is of; "scores", "classes"
+    double canary; // the share of requests that it takes as a canary; NaN: it is none
+    double drift;  // the largest index; NaN: no verdict yet
+    str column;    // that it is of; "scores", "classes"
 } top_version;
 
 typedef struct top_sample {

@@ -130,8 +130,8 @@ static void count_queued(const waiting *w, int rc)
     if (rc < 0) return;
     if (v->drift) drift_count(v->drift, v->n_slots - 1, w->in, w->out, clock_coarse_ms());
     served_answered(v, v->n_slots - 1, w->in->n_rows, ((const call *)w)->taken_ms);
-    if (atomic_load_explicit(&v->timed, memory_order_relaxed))
-        served_observe(v, v->n_slots - 1, w->out, clock_monotonic_ns() - w->since_ns);
+    served_took(v, v->n_slots - 1, clock_monotonic_ns() - w->since_ns);
+    if (atomic_load_explicit(&v->timed, memory_order_relaxed)) served_observe(v, v->n_slots - 1, w->out);
 }
 
 // A shadow's copy of what was asked and answered.
@@ -214,8 +214,9 @@ static int predict_here(const serving *s, const request *q, inference *i, int64_
     if (look) {
         cost_add(measured, i->in.n_rows, spent);
         served_measured(v, s->slot, spent);
+        served_took(v, s->slot, spent);
     }
-    if (timed) served_observe(v, s->slot, &i->out, spent);
+    if (timed) served_observe(v, s->slot, &i->out);
     counter_add(&meter->rows, i->in.n_rows);
     counter_add(&meter->requests, 1);
     served_answered(v, s->slot, i->in.n_rows, now_ms);

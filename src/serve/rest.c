@@ -191,19 +191,6 @@ static int ready(serving *s, const request *q, response *r, err *e)
     return 0;
 }
 
-static void write_version_memory(const snapshot *s, buf *out)
-{
-    buf_add_text(out, "# HELP slipway_version_memory_bytes Memory of a version that is loaded.\n"
-                      "# TYPE slipway_version_memory_bytes gauge\n");
-    for (size_t i = 0; i < s->n; i++)
-        for (size_t k = 0; k < s->models[i].n_versions; k++) {
-            const snapshot_version *v = &s->models[i].versions[k];
-            if (v->served)
-                buf_format(out, "slipway_version_memory_bytes{model=\"%s\",version=\"%" PRId64 "\"} %zu\n",
-                           s->models[i].name, v->version, v->served->memory);
-        }
-}
-
 static int metrics_text(serving *s, const request *q, response *r, err *e)
 {
     (void)q, (void)e;
@@ -231,7 +218,6 @@ static int metrics_text(serving *s, const request *q, response *r, err *e)
             buf_format(r->body, "slipway_model_version{model=\"%s\"} %" PRId64 "\n", s->models->models[i].name,
                        s->models->models[i].now->version);
     version_meters_write(s->models, r->body);
-    write_version_memory(s->models, r->body);
     drift_write(s->models, clock_coarse_ms(), r->body);
     uint64_t n_records, n_spans;
     observer_lost(s->observer, &n_records, &n_spans);

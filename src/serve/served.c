@@ -66,11 +66,10 @@ static double watched_score(const schema_target *t, const float *scores, size_t 
     return best;
 }
 
-void served_observe(const served *v, size_t slot, const prediction *out, uint64_t spent_ns)
+void served_observe(const served *v, size_t slot, const prediction *out)
 {
     tally *t = &v->counts->slots[slot];
     const schema_target *target = &model_schema(v->model)->target;
-    counter_add(&t->latency[latency_step(spent_ns)], 1);
     size_t stride = out->n_rows > SCORED_ROWS ? out->n_rows / SCORED_ROWS : 1;
     for (size_t row = 0, n = 0; row < out->n_rows && n < SCORED_ROWS; row += stride, n++) {
         double score = watched_score(target, out->scores + row * out->n_scores, out->n_scores);

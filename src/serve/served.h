@@ -34,9 +34,8 @@ typedef struct tally {
     _Alignas(64) counter requests, rows; // answered
     counter answered_ms;                 // when the last one was, milliseconds since 1970
     counter measured, measured_ns;       // requests that were timed, and how long the model took for them together
-    // While a deployment is under way:
-    counter latency[LATENCY_STEPS]; // not cumulative
-    counter scores[SCORE_BINS];     // rows, at most SCORED_ROWS of a request
+    counter latency[LATENCY_STEPS];      // of a sample of requests, of all while a deployment is under way
+    counter scores[SCORE_BINS];          // while one is: rows, at most SCORED_ROWS of a request
 } tally;
 
 typedef struct counts {
@@ -92,8 +91,13 @@ static inline void served_measured(const served *v, size_t slot, uint64_t spent_
     counter_add(&v->counts->slots[slot].measured, 1);
     counter_add(&v->counts->slots[slot].measured_ns, spent_ns);
 }
-// How long it took, and what came out.
-void served_observe(const served *v, size_t slot, const prediction *out, uint64_t spent_ns);
+// How long an answer took, with its waiting.
+static inline void served_took(const served *v, size_t slot, uint64_t spent_ns)
+{
+    counter_add(&v->counts->slots[slot].latency[latency_step(spent_ns)], 1);
+}
+// What came out.
+void served_observe(const served *v, size_t slot, const prediction *out);
 // A request that went wrong: counted if this may be the version's fault. Any thread.
 void served_failed(const served *v, int rc);
 // What all threads have counted; not the latencies and scores.

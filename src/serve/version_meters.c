@@ -4,7 +4,7 @@
 
 #include <inttypes.h>
 
-enum { BUCKET_STEPS = 4 }; // of a version's times, in a bucket of the histogram
+enum { BUCKET_STEPS = 2 }; // of a version's times, in a bucket of the histogram
 
 static void head(buf *out, const char *name, const char *type, const char *help)
 {
@@ -78,6 +78,27 @@ static void write_times(const char *of, const served *v, buf *out)
                so_far);
 }
 
+static void write_all_times(const snapshot *s, buf *out)
+{
+    head(out, "version_seconds", "histogram",
+         "Times of predictions: of all while a canary or a shadow is out or they wait in a queue, else of one in 256. "
+         "The "
+         "sum is of upper bounds.");
+    for (size_t i = 0; i < s->n; i++)
+        for (size_t k = 0; k < s->models[i].n_versions; k++)
+            if (s->models[i].versions[k].served) write_times(s->models[i].name, s->models[i].versions[k].served, out);
+}
+
+static void write_memory(const snapshot *s, buf *out)
+{
+    head(out, "version_memory_bytes", "gauge", "Memory of a version that is loaded.");
+    for (size_t i = 0; i < s->n; i++)
+        for (size_t k = 0; k < s->models[i].n_versions; k++) {
+            const snapshot_version *v = &s->models[i].versions[k];
+            if (v->served) line(out, "version_memory_bytes", s->models[i].name, v->version, v->served->memory);
+        }
+}
+
 // ---- canaries
 
 static void write_canaries(const snapshot *s, buf *out)
@@ -88,13 +109,6 @@ static void write_canaries(const snapshot *s, buf *out)
         if (m->canary)
             buf_format(out, "slipway_canary_weight_ratio{model=\"%s\",version=\"%" PRId64 "\"} %g\n", m->name,
                        m->canary->version, (double)m->deployment.weight / WEIGHT_ALL);
-    }
-    head(out, "version_seconds", "histogram",
-         "Times of predictions, measured while a canary or a shadow is out; the sum is of upper bounds.");
-    for (size_t i = 0; i < s->n; i++) {
-        const snapshot_model *m = &s->models[i];
-        if (m->now && (m->canary || m->shadow)) write_times(m->name, m->now, out);
-        if (m->canary) write_times(m->name, m->canary, out);
     }
     head(out, "canaries_taken_back_total", "counter", "Canaries that the guards took back, by model and reason.");
     for (const model_meter *m = s->meters; m; m = m->next)
@@ -174,6 +188,8 @@ static void write_shadows(const snapshot *s, buf *out)
 void version_meters_write(const snapshot *s, buf *out)
 {
     write_versions(s, out);
+    write_all_times(s, out);
+    write_memory(s, out);
     write_canaries(s, out);
     write_shadows(s, out);
 }

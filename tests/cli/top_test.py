@@ -49,6 +49,11 @@ class Top(ServiceTest):
         one = versions["titanic", 1]
         self.assertTrue(one["serving"] and one["drift_watched"])
         self.assertGreater(one["memory_bytes"], 1000)
+        self.assertGreater(one["requests_per_s"], 10)
+        self.assertEqual(one["rows_per_s"], one["requests_per_s"])  # a row a request
+        self.assertGreater(one["p99_s"], 0)  # the first request of a thread is measured
+        self.assertEqual(versions["diabetes", 1]["requests_per_s"], 0)
+        self.assertIsNone(versions["diabetes", 1]["p50_s"])
 
     def test_a_look_for_people(self):
         for words in ([], ["--once"], ["--server", f"http://127.0.0.1:{self.server.port}"]):

@@ -57,7 +57,8 @@ class Promtool(ServiceTest):
         server = self.serve()
         self.traffic(server)
         text = self.check(server)
-        for name in ("slipway_drift_psi", "slipway_request_seconds_bucket", "slipway_predicted_rows_total"):
+        for name in ("slipway_drift_psi", "slipway_request_seconds_bucket", "slipway_predicted_rows_total",
+                     "slipway_version_seconds_bucket", "slipway_version_requests_total"):
             self.assertRegex(text, rf"(?m)^{name}{{")
 
     def test_through_queues_and_runners(self):

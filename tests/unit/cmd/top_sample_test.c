@@ -91,6 +91,9 @@ static const char after_text[] = "slipway_requests_total{route=\"predict\",statu
                                  "slipway_drift_watched{model=\"m\",version=\"2\"} 0\n"
                                  "slipway_version_requests_total{model=\"m\",version=\"1\"} 8\n" // it was loaded anew
                                  "slipway_version_requests_total{model=\"m\",version=\"2\"} 20\n"
+                                 "slipway_version_seconds_bucket{model=\"m\",version=\"2\",le=\"0.001\"} 2\n"
+                                 "slipway_version_seconds_bucket{model=\"m\",version=\"2\",le=\"+Inf\"} 2\n"
+                                 "slipway_canary_weight_ratio{model=\"m\",version=\"1\"} 0.25\n"
                                  "slipway_batch_queue_requests{model=\"m\"} 3\n"
                                  "slipway_drift_psi{model=\"m\",version=\"1\",column=\"a\"} 0.1\n"
                                  "slipway_drift_psi{model=\"m\",version=\"1\",column=\"b\"} 0.3\n"
@@ -117,6 +120,8 @@ static void counters_become_rates(void **state)
     assert_true(isnan(first->queued) && second->queued == 3);
     assert_true(first->drift == 0.3 && str_equal(first->column, STR("b")) && !first->unwatched);
     assert_true(isnan(second->drift) && second->unwatched);
+    assert_true(second->p50_s == 0.0005);
+    assert_true(first->canary == 0.25 && isnan(second->canary));
     assert_true(isnan(first->p50_s) && isnan(first->memory));
     json_t *j = NULL;
     check_ok(top_sample_to_json(&t, &j, &e), &e);
