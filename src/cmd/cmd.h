@@ -22,7 +22,7 @@ extern const command command_up, command_prepare, command_train, command_evaluat
     command_deploy, command_models, command_rollback, command_alias, command_rm, command_serve, command_gc,
     command_fsck, command_backup, command_restore, command_keys, command_audit, command_usage, command_config,
     command_doctor, command_completion, command_manual, command_sign, command_verify, command_push, command_pull,
-    command_top;
+    command_rollout, command_top;
 
 // The one table from error codes to exit status: 0 ok, 1 the input or the system is at fault, 2 the command line is.
 int exit_status_of(int code);

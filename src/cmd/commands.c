@@ -17,6 +17,7 @@ const command *const commands[] = {
     &command_models,
     &command_alias,
     &command_rollback,
+    &command_rollout,
     &command_rm,
     &command_keys,
     &command_audit,

@@ -83,6 +83,7 @@ MUST_CHECK int gql_text_argument(gql_call *c, const gql_value *v, size_t len_max
 extern const gql_type graphql_long, graphql_json, graphql_datetime;                        // graphql_schema.c
 extern const gql_type graphql_model, graphql_model_status, graphql_alias, graphql_version; // graphql_models.c
 extern const gql_type graphql_model_filter, graphql_deployment, graphql_traffic;
+extern const gql_type graphql_canary, graphql_shadow;                                 // graphql_deployments.c
 extern const gql_type graphql_column, graphql_number_column, graphql_category_column; // graphql_columns.c
 extern const gql_type graphql_date_column, graphql_text_column, graphql_column_type, graphql_target, graphql_task;
 extern const gql_type graphql_predictions, graphql_prediction, graphql_class_probability; // graphql_predict.c
@@ -93,8 +94,10 @@ extern const gql_type graphql_server, graphql_health, graphql_readiness, graphql
 
 // Fields of the roots.
 gql_resolver graphql_find_model, graphql_list_models, graphql_list_deployments; // graphql_models.c
-gql_resolver graphql_predict;                                                   // graphql_predict.c
-gql_resolver graphql_set_alias, graphql_roll_back, graphql_remove_alias;        // graphql_changes.c
+gql_resolver graphql_deployment_canary, graphql_deployment_shadow; // graphql_deployments.c: of a Deployment
+const snapshot_model *graphql_model_of(const void *object);        // graphql_models.c: of a Model, or a Deployment
+gql_resolver graphql_predict;                                      // graphql_predict.c
+gql_resolver graphql_set_alias, graphql_roll_back, graphql_remove_alias; // graphql_changes.c
 gql_resolver graphql_remove_version, graphql_remove_model;
 gql_resolver graphql_find_run, graphql_list_runs, graphql_cancel_run; // graphql_jobs.c
 gql_resolver graphql_find_dataset, graphql_list_datasets;

@@ -123,6 +123,11 @@ static const snapshot_model *model_of(const void *object)
     return ((const model_object *)object)->model;
 }
 
+const snapshot_model *graphql_model_of(const void *object)
+{
+    return model_of(object);
+}
+
 static const schema *schema_of(const void *object) // NULL if nothing is in service
 {
     const served *v = model_of(object)->now;
@@ -558,6 +563,8 @@ static const gql_field deployment_fields[] = {
     {.name = "serving", .type = &graphql_long, .resolve = serving_version},
     {.name = "status", .type = &graphql_model_status, .wraps = GQL_REQUIRED, .resolve = status},
     {.name = "fault", .type = &gql_string, .resolve = fault},
+    {.name = "canary", .type = &graphql_canary, .resolve = graphql_deployment_canary},
+    {.name = "shadow", .type = &graphql_shadow, .resolve = graphql_deployment_shadow},
 };
 const gql_type graphql_deployment = {.kind = GQL_KIND_OBJECT,
                                      .name = "Deployment",

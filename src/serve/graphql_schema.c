@@ -206,6 +206,8 @@ static const gql_type *const types[] = {
     &graphql_alias,
     &graphql_version,
     &graphql_deployment,
+    &graphql_canary,
+    &graphql_shadow,
     &graphql_column,
     &graphql_number_column,
     &graphql_category_column,

@@ -94,6 +94,16 @@ class Shadow(ServiceTest):
         self.assertGreater(shadow["p95_us"], 0)
         self.assertEqual(self.server.metric("slipway_shadow_rows_total"), sent)
         self.assertEqual(self.server.metric("slipway_shadow_other_label_total"), other)
+        query = "{deployments {model canary {version} shadow {version loaded share fault requests rows failed dropped " \
+                "otherLabel difference p95us since}}}"
+        answer = self.server.ask(post(json.dumps({"query": query}).encode(), "/graphql")).json()
+        told = {d["model"]: d for d in answer["data"]["deployments"]}
+        self.assertIsNone(told["net"]["shadow"])
+        self.assertIsNone(told["titanic"]["canary"])
+        told = told["titanic"]["shadow"]
+        self.assertEqual((told["version"], told["loaded"], told["share"], told["fault"]), (2, True, 1000, None))
+        self.assertEqual((told["requests"], told["rows"], told["failed"], told["dropped"]), (60, sent, 0, 0))
+        self.assertEqual((told["otherLabel"], told["since"]), (shadow["other_label"], shadow["since"]))
         text = self.server.ask(get("/metrics")).body.decode()
         self.assertIn('slipway_shadow_requests_total{model="titanic",version="2"} 60\n', text)
 
