@@ -268,19 +268,34 @@ static int end_deployment(serving *s, const request *q, deployment_end how, resp
                      e);
 }
 
-static int promote(serving *s, const request *q, response *r, err *e)
+static int promote_once(serving *s, const request *q, response *r, err *e)
 {
     return end_deployment(s, q, DEPLOYMENT_PROMOTED, r, e);
 }
 
-static int abort_deployment(serving *s, const request *q, response *r, err *e)
+static int abort_once(serving *s, const request *q, response *r, err *e)
 {
     return end_deployment(s, q, DEPLOYMENT_ABORTED, r, e);
 }
 
-static int roll_back(serving *s, const request *q, response *r, err *e)
+static int roll_back_once(serving *s, const request *q, response *r, err *e)
 {
     return end_deployment(s, q, DEPLOYMENT_ROLLED_BACK, r, e);
+}
+
+static int promote(serving *s, const request *q, response *r, err *e)
+{
+    return rest_once(s, q, r, promote_once, e);
+}
+
+static int abort_deployment(serving *s, const request *q, response *r, err *e)
+{
+    return rest_once(s, q, r, abort_once, e);
+}
+
+static int roll_back(serving *s, const request *q, response *r, err *e)
+{
+    return rest_once(s, q, r, roll_back_once, e);
 }
 
 // ---- shadows
@@ -351,6 +366,9 @@ static const route routes[] = {
      end_shadow, MAY_DEPLOY, ROUTE_BLOCKS},
 };
 
+#define KEY_HEADER                                                                              \
+    API_HEADER("Idempotency-Key", "The same key and request give the same answer for 24 hours", \
+               "{'type':'string','maxLength':255}")
 #define LOADED(what) API_ANSWER("200", what, API_JSON(API_REF("load")))
 
 static const route_api api[] = {
@@ -358,6 +376,9 @@ static const route_api api[] = {
     {.route = "unloadModel", .answers = LOADED("It is unloaded")},
     {.route = "loadVersion", .answers = LOADED("It is loaded")},
     {.route = "unloadVersion", .answers = LOADED("It is unloaded")},
+    {.route = "promoteCanary", .more = KEY_HEADER},
+    {.route = "abortCanary", .more = KEY_HEADER},
+    {.route = "rollBackDeployment", .more = KEY_HEADER},
     {.route = "endShadow", .answers = API_ANSWER_EMPTY("204", "It is given no more copies")},
 };
 

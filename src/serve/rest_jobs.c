@@ -462,7 +462,7 @@ static int stop_run(serving *s, registry *g, const request *q, run_record *run, 
     return 0;
 }
 
-static int cancel_run(serving *s, const request *q, response *r, err *e)
+static int cancel_once(serving *s, const request *q, response *r, err *e)
 {
     registry *g;
     run_record run;
@@ -471,6 +471,11 @@ static int cancel_run(serving *s, const request *q, response *r, err *e)
     if (rc == 0) rc = send_run(&run, r, e);
     run_record_clear(&run);
     return rc;
+}
+
+static int cancel_run(serving *s, const request *q, response *r, err *e)
+{
+    return rest_once(s, q, r, cancel_once, e);
 }
 
 // One that has ended is forgotten, with its files; any other is cancelled.

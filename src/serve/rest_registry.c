@@ -342,7 +342,7 @@ static int remove_alias(serving *s, const request *q, response *r, err *e)
     return 0;
 }
 
-static int roll_back(serving *s, const request *q, response *r, err *e)
+static int roll_back_once(serving *s, const request *q, response *r, err *e)
 {
     subject t;
     registry_model m;
@@ -357,6 +357,11 @@ static int roll_back(serving *s, const request *q, response *r, err *e)
                      json_pack("{s:s,s:s,s:I,s:I}", "model", t.shown, "alias", alias, "from", (json_int_t)from,
                                "version", (json_int_t)to),
                      e);
+}
+
+static int roll_back(serving *s, const request *q, response *r, err *e)
+{
+    return rest_once(s, q, r, roll_back_once, e);
 }
 
 static const route routes[] = {
@@ -413,6 +418,10 @@ static const route_api api[] = {
      .body = API_JSON("{'type':'object','additionalProperties':false,'required':['version'],"
                       "'properties':{'version':{'type':'integer','minimum':1}}}"),
      .answers = ALIAS_ANSWER},
+    {.route = "rollBackAlias",
+     .parameters = "name alias",
+     .more = API_HEADER("Idempotency-Key", "The same key and request give the same answer for 24 hours",
+                        "{'type':'string','maxLength':255}")},
     {.route = "deleteAlias", .parameters = "name alias", .answers = API_ANSWER_EMPTY("204", "It is gone")},
     {.route = "rollBackAlias", .parameters = "name alias", .answers = ALIAS_ANSWER},
 };

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "serve/rest_tools.h"
 
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,6 +12,7 @@
 #include "base/nearest.h"
 #include "serve/access.h"
 #include "serve/http.h"
+#include "serve/serving.h"
 
 enum { HEADER_LINE_MAX = 512 };
 
@@ -235,6 +237,32 @@ int rest_key_reused(response *r, int rc)
     if (rc != ERR_CONFLICT) return rc;
     r->status = 422;
     r->at.code = "idempotency_key_reused";
+    return rc;
+}
+
+static pthread_mutex_t one_at_a_time = PTHREAD_MUTEX_INITIALIZER; // from looking for an answer to keeping it
+
+static int find_or_act(serving *s, registry *g, const request *q, const answer_key *k, response *r, route_handler *act,
+                       err *e)
+{
+    kept_answer kept;
+    int rc = registry_answer_find(g, k, &kept, e);
+    if (rc == 0) return rest_replay(q, r, &kept, e);
+    if (rc != ERR_NOT_FOUND) return rest_key_reused(r, rc);
+    TRY(act(s, q, r, e));
+    return rest_keep(g, k, q, r, "", e);
+}
+
+int rest_once(serving *s, const request *q, response *r, route_handler *act, err *e)
+{
+    answer_key k;
+    registry *g;
+    TRY(rest_key(q, NULL, &k, r, e));
+    if (!k.key) return act(s, q, r, e);
+    TRY(serving_registry(s, &g, e));
+    pthread_mutex_lock(&one_at_a_time);
+    int rc = find_or_act(s, g, q, &k, r, act, e);
+    pthread_mutex_unlock(&one_at_a_time);
     return rc;
 }
 

@@ -50,6 +50,10 @@ MUST_CHECK int rest_key(const request *q, const char *body_sum, answer_key *k, r
 MUST_CHECK int rest_replay(const request *q, response *r, kept_answer *kept, err *e);
 // What registry_answer_find() and its like say of another request under the same key.
 int rest_key_reused(response *r, int rc);
+// Acts once for each Idempotency-Key, for handlers of changes that are not the same when they are made twice: what was
+// answered is answered again. A refusal is not kept. Several requests with keys take turns here. A crash between the
+// change and the keeping of its answer, some ms, forgets the key.
+MUST_CHECK int rest_once(serving *s, const request *q, response *r, route_handler *act, err *e);
 // Keeps the answer that r holds now; location as rest_created() got it.
 MUST_CHECK int rest_keep(registry *g, const answer_key *k, const request *q, const response *r, const char *location,
                          err *e);

@@ -86,6 +86,26 @@ class Rollout(ServiceTest):
         events = [e["event"] for e in self.deployment()["events"]]
         self.assertEqual(events[:2], ["promoted", "started"])
 
+    def test_the_same_request_again(self):
+        def keyed(what, key):
+            return act(what).replace(b"Content-Length", f"Idempotency-Key: {key}\r\nContent-Length".encode())
+
+        for version in (2, 3, 1):  # production was 2 before it was 3 before it is 1
+            run(self.environment, "alias", "titanic", "production", str(version))
+        self.wait_until(lambda: self.deployment()["primary"] == 1)
+        first = self.server.ask(keyed("rollback", "once"))
+        self.assertEqual((first.status, first.json()["primary"]), (200, 3))
+        for _ in range(3):
+            again = self.server.ask(keyed("rollback", "once"))
+            self.assertEqual((again.status, again.body), (200, first.body))
+        self.wait_until(lambda: self.deployment()["primary"] == 3)
+        answer = self.server.ask(keyed("promote", "once"))
+        self.assertEqual((answer.status, answer.json()["code"]), (422, "idempotency_key_reused"))
+        self.assertEqual(self.server.ask(keyed("promote", "other")).status, 404)  # a refusal is not kept
+        alias = f"POST {MODEL}/aliases/production/rollback HTTP/1.1\r\nHost: localhost\r\nIdempotency-Key: a\r\n" \
+                "Content-Length: 0\r\n\r\n"
+        self.assertEqual([self.server.ask(alias.encode()).json()["version"] for _ in range(2)], [2, 2])
+
     def test_taken_back(self):
         self.start(3, 500, requests_min=50, window_s=5)
         # Rows with an age: the third does not know that column, so what it is asked is refused.
