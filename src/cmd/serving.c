@@ -50,6 +50,7 @@ server_options serving_options(void)
     o.job_memory_max = (size_t)settings_integer(SETTING_JOB_MEMORY);
     o.job_cpu_seconds_max = (uint64_t)settings_integer(SETTING_JOB_CPU_SECONDS);
     o.job_ms_max = (uint64_t)settings_integer(SETTING_JOB_MS);
+    o.job_keep_days = (uint32_t)settings_integer(SETTING_JOB_KEEP_DAYS);
     o.job_threads = (size_t)settings_integer(SETTING_THREADS);
     o.dataset_max = (uint64_t)settings_integer(SETTING_DATASET_MAX);
     o.models_memory_max = (size_t)settings_integer(SETTING_MODELS_MEMORY_MAX);

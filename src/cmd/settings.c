@@ -90,6 +90,8 @@ static const setting_row rows[SETTINGS_N] = {
                                  "seconds of processor time of a run; 0 is no limit"},
     [SETTING_JOB_MS] = {"job-ms", "SLIPWAY_JOB_MS", "3600000", 0, (int64_t)1 << 40, NULL,
                         "milliseconds that a run may take; 0 is no limit"},
+    [SETTING_JOB_KEEP_DAYS] = {"job-keep-days", "SLIPWAY_JOB_KEEP_DAYS", "90", 0, 36500, NULL,
+                               "days that a run and its files are kept after its end; 0 is for ever"},
     [SETTING_DATASET_MAX] = {"dataset-max", "SLIPWAY_DATASET_MAX", "1073741824", 1, (int64_t)1 << 46, NULL,
                              "bytes of an uploaded dataset, or model"},
     [SETTING_MODELS_MEMORY_MAX] = {"models-memory-max", "SLIPWAY_MODELS_MEMORY_MAX", "0", 0, INT64_MAX / 2, NULL,

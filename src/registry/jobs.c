@@ -280,6 +280,16 @@ int registry_runs_running(registry *r, run_list *out, err *e)
     return take_runs(q, (size_t)n, out, e);
 }
 
+int registry_runs_ended(registry *r, int64_t before_ms, size_t n_max, run_list *out, err *e)
+{
+    db_query *q;
+    TRY(db_start(&q, r->db, e,
+                 "SELECT " RUN_COLUMNS " FROM runs WHERE state NOT IN ('queued', 'running') AND ended_ms < ?1"
+                 " ORDER BY number LIMIT ?2",
+                 "ii", before_ms, (int64_t)n_max));
+    return take_runs(q, n_max, out, e);
+}
+
 int registry_runs_count(registry *r, run_state s, int64_t *n, err *e)
 {
     return db_find_integer(r->db, n, e, "SELECT count(*) FROM runs WHERE state = ?1", "s", state_names[s]);

@@ -100,6 +100,8 @@ MUST_CHECK int registry_run_end(registry *r, const char *id, run_state state, co
 MUST_CHECK int registry_run_cancel(registry *r, const char *tenant, const char *id, run_state *state, err *e);
 // Forgets one that has ended; ERR_CONFLICT if it has not.
 MUST_CHECK int registry_run_remove(registry *r, const char *tenant, const char *id, err *e);
+// At most n_max that ended before a moment, the oldest first.
+MUST_CHECK int registry_runs_ended(registry *r, int64_t before_ms, size_t n_max, run_list *out, err *e);
 MUST_CHECK int registry_runs_count(registry *r, run_state s, int64_t *n, err *e);
 
 // Forgets answers that are older than ANSWER_HOURS.

@@ -91,6 +91,7 @@ extern const gql_type graphql_explanation, graphql_contribution;
 extern const gql_type graphql_alias_change;                                               // graphql_changes.c
 extern const gql_type graphql_run, graphql_run_state, graphql_run_fault, graphql_dataset; // graphql_jobs.c
 extern const gql_type graphql_server, graphql_health, graphql_readiness, graphql_metrics, graphql_route_metrics;
+extern const gql_type graphql_usage, graphql_quota; // graphql_usage.c
 
 // Fields of the roots.
 gql_resolver graphql_find_model, graphql_list_models, graphql_list_deployments; // graphql_models.c
@@ -101,6 +102,7 @@ gql_resolver graphql_set_alias, graphql_roll_back, graphql_remove_alias; // grap
 gql_resolver graphql_remove_version, graphql_remove_model;
 gql_resolver graphql_find_run, graphql_list_runs, graphql_cancel_run; // graphql_jobs.c
 gql_resolver graphql_find_dataset, graphql_list_datasets;
+gql_resolver graphql_list_usage, graphql_list_quotas;                     // graphql_usage.c
 gql_resolver graphql_the_server, graphql_the_health, graphql_the_metrics; // graphql_server.c
 
 // The columns and the target of a schema that lives until the answer is written.

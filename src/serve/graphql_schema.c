@@ -86,6 +86,8 @@ static const gql_input runs_arguments[] = {
      .about = "Batch predictions, and not the other runs."},
 };
 static const gql_input datasets_arguments[] = {PAGE};
+static const gql_input usage_arguments[] = {
+    {.name = "days", .type = &gql_int, .standard = "31", .about = "So many, today included."}};
 enum { PREDICT_COST = 2000, CHANGE_COST = 1000, RECORD_COST = 10 };
 
 static const gql_field query_fields[] = {
@@ -135,6 +137,19 @@ static const gql_field query_fields[] = {
      .resolve = graphql_list_datasets,
      .about = "The newest first.",
      GQL_ARGUMENTS(datasets_arguments),
+     .cost = RECORD_COST},
+    {.name = "usage",
+     .type = &graphql_usage,
+     .wraps = GQL_REQUIRED_LIST,
+     .resolve = graphql_list_usage,
+     .about = "What the caller's key used, by day; for administrators that of all keys, and of the tenant.",
+     GQL_ARGUMENTS(usage_arguments),
+     .cost = RECORD_COST},
+    {.name = "quotas",
+     .type = &graphql_quota,
+     .wraps = GQL_REQUIRED_LIST,
+     .resolve = graphql_list_quotas,
+     .about = "What may be used, of the same.",
      .cost = RECORD_COST},
     {.name = "health", .type = &graphql_health, .wraps = GQL_REQUIRED, .resolve = graphql_the_health},
     {.name = "server", .type = &graphql_server, .wraps = GQL_REQUIRED, .resolve = graphql_the_server},
@@ -232,6 +247,8 @@ static const gql_type *const types[] = {
     &graphql_metrics,
     &graphql_route_metrics,
     &graphql_traffic,
+    &graphql_usage,
+    &graphql_quota,
     &graphql_long,
     &graphql_json,
     &graphql_datetime,

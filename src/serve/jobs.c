@@ -538,12 +538,31 @@ static void sweep_folders(jobs *j)
     mem_free(folder);
 }
 
+// Runs that ended long ago, some at a time: the rest is for the next turn.
+static int forget_runs(jobs *j, err *e)
+{
+    enum { FORGOTTEN_MAX = 200 };
+    run_list l;
+    if (j->options.job_keep_days == 0) return 0;
+    int64_t before = clock_utc_ms() - (int64_t)j->options.job_keep_days * INT64_C(86400000);
+    registry_act_as(j->registry, "server");
+    TRY(registry_runs_ended(j->registry, before, FORGOTTEN_MAX, &l, e));
+    int rc = 0;
+    for (size_t i = 0; i < l.n && rc == 0; i++) {
+        rc = registry_run_remove(j->registry, l.runs[i].tenant, l.runs[i].id, e);
+        if (rc == 0) run_folder_remove(j->data_dir, l.runs[i].id);
+    }
+    run_list_clear(&l);
+    return rc;
+}
+
 static void sweep(jobs *j)
 {
     err e = ERR_NONE;
     sweep_folders(j);
     int rc = registry_datasets_sweep(j->registry, clock_utc_ms(), &e);
     if (rc == 0) rc = registry_answers_sweep(j->registry, clock_utc_ms(), &e);
+    if (rc == 0) rc = forget_runs(j, &e);
     if (rc < 0) log_event(LOG_WARN, "not swept", "%s", e.msg);
 }
 

@@ -482,3 +482,16 @@ void quota_give_back(const principal *who, int64_t n_rows, int64_t taken_ms)
     size_t n = allowances_of(who, all);
     for (size_t i = 0; i < n; i++) put_back(all[i], day_of(taken_ms), n_rows);
 }
+
+// ---- who may look
+
+bool quota_is_told(const principal *who, const key_list *keys, const char *subject)
+{
+    if (strcmp(subject, who->id) == 0) return true;
+    if (!(who->may & MAY_ADMIN)) return false;
+    if (!who->tenant[0]) return true;
+    if (strncmp(subject, "tenant:", 7) == 0) return strcmp(subject + 7, who->tenant) == 0;
+    for (size_t i = 0; i < keys->n; i++)
+        if (strncmp(subject, "key:", 4) == 0 && strcmp(subject + 4, keys->keys[i].id) == 0) return true;
+    return false;
+}

@@ -6,6 +6,7 @@
 #ifndef SLIPWAY_SERVE_QUOTA_H
 #define SLIPWAY_SERVE_QUOTA_H
 
+#include "registry/keys.h"
 #include "registry/usage.h"
 #include "serve/protocol.h"
 
@@ -48,5 +49,8 @@ typedef struct quota_answer {
 quota_answer quota_take(const principal *who, int64_t n_rows, registry *r, int64_t now_ms, err *e);
 // What was taken and not used: the model failed. taken_ms: the now_ms of then.
 void quota_give_back(const principal *who, int64_t n_rows, int64_t taken_ms);
+
+// Whether what is counted for a subject is the caller's to look at. `keys`: of the tenant that the caller runs.
+bool quota_is_told(const principal *who, const key_list *keys, const char *subject);
 
 #endif

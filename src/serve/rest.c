@@ -233,9 +233,38 @@ static int metrics_text(serving *s, const request *q, response *r, err *e)
     return 0;
 }
 
+// Who names JSON, or takes anything and that compressed, as libraries do and neither browsers nor curl: KServe's client
+// asks here whether the server lives.
+static bool is_program(const request *q)
+{
+    bool json, html, plain;
+    str accept = request_field(q, FIELD_ACCEPT);
+    if (accept.len == 0) return false;
+    http_weight(accept, "text/html", &html);
+    http_weight(accept, "text/plain", &plain);
+    json = http_weight(accept, JSON_TYPE, &json) > 0 && json;
+    return json || (!html && !plain && http_list_has(request_field(q, FIELD_ACCEPT_ENCODING), "gzip"));
+}
+
+static int front_page_json(serving *s, const request *q, response *r)
+{
+    r->content_type = JSON_TYPE;
+    buf_add_text(r->body, "{\"status\":\"alive\",\"version\":\"" SLIPWAY_VERSION "\",\"models\":[");
+    size_t at = 0, n = 0;
+    for (const snapshot_model *m; (m = models_next(s, q, &at)); n++) {
+        if (n > 0) buf_add_char(r->body, ',');
+        json_quote(r->body, str_of(principal_name_of(m->name)));
+    }
+    buf_add_text(r->body, "]}\n");
+    return 0;
+}
+
 static int front_page(serving *s, const request *q, response *r, err *e)
 {
     (void)e;
+    r->extra = "Vary: Accept, Accept-Encoding\r\n";
+    if (is_program(q)) return front_page_json(s, q, r);
+    r->content_type = "text/plain; charset=utf-8";
     buf_format(r->body,
                "Slipway %s\n\n"
                "GET  /docs                            what can be asked, for a browser\n"
@@ -276,8 +305,8 @@ static const route routes[] = {
      MAY_MONITOR, ROUTE_PACKS},
     {HTTP_GET, "/openapi.json", "openapi", "This description", NULL, JSON_TYPE, openapi_text, MAY_PREDICT | MAY_READ,
      ROUTE_PACKS},
-    {HTTP_GET, "/", "frontPage", "The models, for people", NULL, "text/plain; charset=utf-8", front_page,
-     MAY_PREDICT | MAY_READ, 0},
+    {HTTP_GET, "/", "frontPage", "The models, for people; for programs whether the server lives", NULL,
+     JSON_TYPE ", text/plain; charset=utf-8", front_page, MAY_PREDICT | MAY_READ, 0},
 };
 
 #define TAG_ANSWERS API_ANSWER_EMPTY("304", "What If-None-Match names has not changed")

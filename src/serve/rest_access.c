@@ -238,18 +238,6 @@ static int list_audit(serving *s, const request *q, response *r, err *e)
 
 // ---- usage and quotas
 
-// Whether what is counted for a subject is the caller's to look at. `keys`: of the tenant that the caller runs.
-static bool is_mine(const request *q, const key_list *keys, const char *subject)
-{
-    if (strcmp(subject, q->who->id) == 0) return true;
-    if (!(q->who->may & MAY_ADMIN)) return false;
-    if (!tenant_of(q)) return true;
-    if (strncmp(subject, "tenant:", 7) == 0) return strcmp(subject + 7, q->who->tenant) == 0;
-    for (size_t i = 0; i < keys->n; i++)
-        if (strncmp(subject, "key:", 4) == 0 && strcmp(subject + 4, keys->keys[i].id) == 0) return true;
-    return false;
-}
-
 typedef struct usage_page {
     const request *q;
     const key_list *keys;
@@ -260,7 +248,7 @@ static int add_usage(void *context, const usage_record *u, err *e)
 {
     usage_page *page = context;
     char day[16];
-    if (!is_mine(page->q, page->keys, u->subject)) return 0;
+    if (!quota_is_told(page->q->who, page->keys, u->subject)) return 0;
     snprintf(day, sizeof day, "%04d-%02d-%02d", u->day / 10000, u->day / 100 % 100, u->day % 100);
     return json_push(page->records,
                      json_pack("{s:s,s:s,s:I,s:I,s:I}", "subject", u->subject, "day", day, "requests",
@@ -301,7 +289,8 @@ static int collect_usage(registry *g, const request *q, int32_t from, int32_t to
     if (rc == 0) rc = rc_quotas;
     if (rc == 0) rc = registry_usage_each(g, from, to, add_usage, &page, e);
     for (size_t i = 0; rc == 0 && i < limits.n; i++)
-        if (is_mine(q, &keys, limits.quotas[i].subject)) rc = json_push(quotas, quota_json(&limits.quotas[i]), e);
+        if (quota_is_told(q->who, &keys, limits.quotas[i].subject))
+            rc = json_push(quotas, quota_json(&limits.quotas[i]), e);
     key_list_clear(&keys);
     quota_list_clear(&limits);
     if (rc < 0) {
@@ -337,7 +326,8 @@ static int set_quota(serving *s, const request *q, response *r, err *e)
     limits.subject[subject.len] = '\0';
     TRY(serving_registry(s, &g, e));
     TRY(registry_keys(g, tenant_of(q), &keys, e));
-    bool may = is_mine(q, &keys, limits.subject) && !(tenant_of(q) && strncmp(limits.subject, "tenant:", 7) == 0);
+    bool may =
+        quota_is_told(q->who, &keys, limits.subject) && !(tenant_of(q) && strncmp(limits.subject, "tenant:", 7) == 0);
     key_list_clear(&keys);
     if (!may || usage_subject_fault(limits.subject))
         return fails(

@@ -38,6 +38,7 @@ typedef struct server_options {
     size_t job_memory_max;            // bytes; what a run takes beside its program
     uint64_t job_cpu_seconds_max;     // 0: no limit
     uint64_t job_ms_max;              // 0: no limit
+    uint32_t job_keep_days;           // that a run is kept after its end; 0: until somebody removes it
     size_t job_threads;               // of a run; 0: one a processor
     uint64_t dataset_max;             // bytes of one
 } server_options;
@@ -70,6 +71,7 @@ typedef struct server_options {
                       .job_memory_max = (size_t)4 << 30,       \
                       .job_cpu_seconds_max = 14400,            \
                       .job_ms_max = 3600000,                   \
+                      .job_keep_days = 90,                     \
                       .dataset_max = (uint64_t)1 << 30})
 const char *server_options_fault(const server_options *o); // NULL, or why they make no sense
 

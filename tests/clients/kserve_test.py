@@ -37,6 +37,7 @@ class Kserve(ServiceTest, unittest.IsolatedAsyncioTestCase):
 
     async def test_version_1(self):
         async with InferenceRESTClient(RESTConfig(protocol="v1", retries=1, timeout=20)) as client:
+            self.assertTrue(await client.is_server_live(self.url))
             self.assertTrue(await client.is_model_ready(self.url, "titanic"))
             for body in ({"instances": ROWS}, {"instances": [list(row.values()) for row in ROWS]}):
                 answer = await client.infer(self.url, body, model_name="titanic")

@@ -99,6 +99,18 @@ class Answers(ServiceTest):
         done = subprocess.run(["bash", "-c", line], capture_output=True, check=True)
         self.assertIn("predictions", json.loads(done.stdout))
 
+    def test_front_page_for_programs(self):
+        library = ["Accept: */*", "Accept-Encoding: gzip, deflate"]  # as KServe's client asks, over httpx
+        for headers in library, ["Accept: application/json"]:
+            answer = self.server.ask(get("/", headers))
+            self.assertEqual(answer.headers["content-type"], "application/json")
+            self.assertEqual((answer.json()["status"], answer.json()["models"]), ("alive", ["diabetes", "titanic"]))
+        browser = ["Accept: text/html,application/xhtml+xml,*/*;q=0.8", "Accept-Encoding: gzip, deflate, br"]
+        for headers in browser, ["Accept: */*"], []:  # and curl
+            answer = self.server.ask(get("/", headers))
+            self.assertEqual(answer.headers["content-type"], "text/plain; charset=utf-8")
+            self.assertIn(b"titanic, version 1", answer.body)
+
     def test_head_and_options(self):
         with self.server.client() as c:
             whole = c.ask(get("/api/v1/models"))

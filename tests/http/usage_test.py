@@ -65,6 +65,57 @@ class UsageTest(unittest.TestCase):
         records = self.send("GET", "/api/v1/usage?days=2", key=key).json()["usage"]
         return sum(u[unit] for u in records if u["subject"] == subject)
 
+    def graphql(self, query, key=None):
+        answer = self.send("POST", "/graphql", {"query": query}, key)
+        self.assertEqual(answer.status, 200, answer.body)
+        return answer.json()
+
+    def test_graphql_tells_what_rest_tells(self):
+        key_id, key = self.make(models=["titanic"])
+        other_id, _ = self.make()
+        self.limit("key:" + key_id, requests_day=1000)
+        self.assertEqual(self.server.ask(post(headers=bearer(key))).status, 200)
+        query = "{usage(days: 2) {subject day requests rows tokens} quotas {subject requestsDay rowsMonth perMinute}}"
+        mine = self.graphql(query, key)["data"]
+        self.assertEqual([u["subject"] for u in mine["usage"]], ["key:" + key_id])
+        self.assertEqual(mine["quotas"], [{"subject": "key:" + key_id, "requestsDay": 1000, "rowsMonth": None, "perMinute": None}])
+        all_of_it = self.graphql(query)["data"]
+        rest = self.send("GET", "/api/v1/usage?days=2").json()
+        self.assertEqual(sorted(u["subject"] for u in all_of_it["usage"]), sorted(u["subject"] for u in rest["usage"]))
+        self.assertEqual(sorted(q["subject"] for q in all_of_it["quotas"]), sorted(q["subject"] for q in rest["quotas"]))
+        admin_of_acme = self.make(tenant="acme", roles=["admin"])[1]
+        subjects = {u["subject"] for u in self.graphql(query, admin_of_acme)["data"]["usage"]}
+        self.assertFalse(subjects & {"key:" + key_id, "key:" + other_id, "tenant:"})
+        self.assertEqual(self.graphql("{usage(days: 0) {day}}")["errors"][0]["extensions"]["code"], "out_of_range")
+
+    def test_graphql_has_nothing_of_other_tenants(self):
+        _, ours = self.make(roles=["trainer", "deployer", "viewer", "predictor"])
+        _, theirs = self.make(tenant="acme", roles=["trainer", "deployer", "viewer", "predictor"])
+        made = self.server.ask(b"POST /api/v1/datasets HTTP/1.1\r\nHost: localhost\r\nContent-Length: 8\r\n" +
+                               bearer(ours)[0].encode() + b"\r\n\r\na,b\n1,2\n")
+        self.assertEqual(made.status, 201, made.body)
+        dataset = made.json()["id"]
+        run_id = self.send("POST", "/api/v1/runs", {"kind": "profile", "dataset": dataset}, ours).json()["id"]
+        query = f"{{dataset(id: \"{dataset}\") {{id}} run(id: \"{run_id}\") {{id}} datasets {{id}} runs {{id}}}}"
+        mine = self.graphql(query, ours)["data"]
+        self.assertEqual((mine["dataset"], mine["run"], mine["datasets"]), ({"id": dataset}, {"id": run_id}, [{"id": dataset}]))
+        self.assertIn({"id": run_id}, mine["runs"])  # beside that of the upload
+        answer = self.graphql(query, theirs)
+        self.assertEqual(answer["data"], {"dataset": None, "run": None, "datasets": [], "runs": []})
+        self.assertEqual({e["extensions"]["code"] for e in answer["errors"]}, {"unknown_dataset", "unknown_run"})
+        nothing = self.graphql(query.replace(run_id, "0" * 20).replace(dataset, "0" * 20), theirs)
+        self.assertEqual([e["extensions"]["code"] for e in answer["errors"]],
+                         [e["extensions"]["code"] for e in nothing["errors"]])  # as if they had never been
+        self.assertEqual(self.graphql(f"mutation {{cancelRun(id: \"{run_id}\") {{id}}}}", theirs)["errors"][0]["extensions"]
+                         ["code"], "unknown_run")
+        self.assertEqual([m["name"] for m in self.graphql("{models {name}}", theirs)["data"]["models"]], ["titanic"])
+        for name in "acme/titanic", "nothing":
+            for key in ours, theirs:
+                asked = f"{{model(name: \"{name}\") {{name}}}}"
+                self.assertEqual(self.graphql(asked, key)["errors"][0]["extensions"]["code"], "unknown_model")
+                asked = f"mutation {{setAlias(model: \"{name}\", alias: \"a\", version: 1) {{version}}}}"
+                self.assertIn(self.graphql(asked, key)["errors"][0]["extensions"]["code"], ("unknown_model", "invalid_name"))
+
     def test_keys(self):
         key_id, key = self.make(models=["titanic"], expires_in_s=1000)
         self.assertEqual(self.server.ask(post(headers=bearer(key))).status, 200)

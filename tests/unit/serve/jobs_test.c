@@ -7,6 +7,7 @@
 #include "base/files.h"
 #include "base/mem.h"
 #include "check.h"
+#include "registry/registry_impl.h"
 #include "serve/run_stream.h"
 
 typedef struct stage {
@@ -201,15 +202,48 @@ static void test_after_a_crash(void **state)
     mem_free(path);
 }
 
+// Runs are forgotten so many days after their end, with their files.
+static void test_old_ones_are_forgotten(void **state)
+{
+    static const char old[] = "00000000000000000001", recent[] = "00000000000000000002";
+    stage *p = *state;
+    jobs *j;
+    char *path;
+    run_record run;
+    err e = ERR_NONE;
+    add_run(p, old, "profile", "{}");
+    add_run(p, recent, "profile", "{}");
+    check_ok(jobs_start(&j, &p->o, &e), &e);
+    check_end(p, old, RUN_SUCCEEDED, "");
+    check_end(p, recent, RUN_SUCCEEDED, "");
+    jobs_stop(j);
+    check_ok(run_path(p->folder, old, NULL, &path, &e), &e);
+    assert_true(path_exists(path));
+    const int64_t days_ago = p->o.job_keep_days * INT64_C(86400000) + 1000;
+    check_ok(db_run(p->r->db, &e, "UPDATE runs SET ended_ms = ended_ms - ?2 WHERE id = ?1", "si", old, days_ago), &e);
+    p->o.job_keep_days = 0; // kept for ever
+    for (int sweeps = 0; sweeps < 2; sweeps++) {
+        check_ok(jobs_start(&j, &p->o, &e), &e);
+        wait_until_ready(j);
+        for (int i = 0; i < (sweeps ? 1000 : 10) && path_exists(path); i++)
+            nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+        jobs_stop(j);
+        assert_int_equal(path_exists(path), sweeps == 0);
+        p->o.job_keep_days = 90;
+    }
+    check_fails(registry_run_find(p->r, NULL, old, &run, &e), ERR_NOT_FOUND, &e);
+    check_ok(registry_run_find(p->r, NULL, recent, &run, &e), &e);
+    run_record_clear(&run);
+    mem_free(path);
+}
+
 int main(int argc, char **argv)
 {
     if (argc > 1 && strcmp(argv[1], "job") == 0) return job_child_main();
 #define JOBS_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        JOBS_TEST(test_runs_end),
-        JOBS_TEST(test_cancelled_and_interrupted),
-        JOBS_TEST(test_none_are_taken),
-        JOBS_TEST(test_after_a_crash),
+        JOBS_TEST(test_runs_end),      JOBS_TEST(test_cancelled_and_interrupted), JOBS_TEST(test_none_are_taken),
+        JOBS_TEST(test_after_a_crash), JOBS_TEST(test_old_ones_are_forgotten),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
