@@ -382,7 +382,8 @@ static int once_explains(const driver_model *model, err *e)
 {
     const once *m = (const once *)model;
     shap_output unused;
-    for (size_t k = 0; k < m->n_scores; k++) TRY(explain_output(m, k, &unused, e));
+    for (size_t k = 0; k < m->n_scores && k < 2; k++)
+        TRY(explain_output(m, k, &unused, e)); // further ones are like them
     return 0;
 }
 

@@ -248,7 +248,10 @@ static int predict_and_explain(serving *s, const request *q, response *r, infere
     name_who_answers(r, i);
     rc = i->version->running->queue ? wait_for_queue(q, r, i, e) : predict_here(s, q, i, now, e);
     if (rc == 0) rc = explaining_run(q, r, i, e);
-    if (rc < 0) quota_give_back(q->who, (int64_t)i->in.n_rows, now);
+    if (rc < 0)
+        quota_give_back(q->who, (int64_t)i->in.n_rows, now);
+    else
+        shade(r, i);
     return rc;
 }
 

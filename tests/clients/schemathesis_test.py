@@ -11,7 +11,7 @@ from helpers.service import ServiceTest
 CHECKS = ["not_a_server_error", "status_code_conformance", "content_type_conformance", "response_headers_conformance",
           "response_schema_conformance", "unsupported_method", "allow_header_conformance"]
 # They would take the models away from the others, which then say 503, as described.
-LEFT_OUT = ["deleteModel", "deleteVersion", "deleteAlias", "v2Unload"]
+LEFT_OUT = ["deleteModel", "deleteVersion", "deleteAlias", "v2Unload", "unloadModel", "unloadVersion"]
 # 503 is how they say "no", of a version that is not there too.
 LEFT_OUT += ["v2ModelReady", "v2VersionReady"]
 # With the first key the others would want one.
