@@ -114,7 +114,7 @@ str metric_label_of(const metric *m, const char *name)
 {
     for (size_t i = 0; i < m->n_labels; i++)
         if (str_equal(m->labels[i].name, str_of(name))) return m->labels[i].value;
-    return (str){0};
+    return STR("");
 }
 
 double scrape_sum(const scrape *s, const char *name, const char *label, str value)

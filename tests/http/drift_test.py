@@ -103,6 +103,19 @@ class Drift(ServiceTest):
         drift = self.drift(server)
         self.assertEqual((drift["rows"], drift["verdict"]), (n, "stable"))
 
+    def test_of_values(self):
+        server = self.serve()
+        with open(os.path.join(EXAMPLES, "diabetes.csv"), newline="") as f:
+            rows = [{k: float(v) for k, v in row.items() if k != "progression"} for row in csv.DictReader(f)]
+        for change, verdict in ((0, "stable"), (60, "drifted")):
+            rows = [{**row, "bmi": row["bmi"] + change} for row in rows]
+            for first in range(0, 2 * len(rows), 100):
+                body = json.dumps({"rows": (rows + rows)[first:first + 100]}).encode()
+                self.assertEqual(server.ask(post(body, "/api/v1/models/diabetes/predict")).status, 200)
+            drift = self.drift(server, "diabetes")
+            self.assertNotIn("classes", drift)
+            self.assertEqual(drift["scores"]["verdict"], verdict, drift["scores"])
+
     def test_by_graphql(self):
         server = self.serve()
         self.send(server, lambda row: {**row, "age": 80})
