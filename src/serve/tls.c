@@ -51,10 +51,15 @@ struct tls_session {
 
 // Memory comes through our door, if nobody made OpenSSL take any before.
 
+// That there was none is not always said by what OpenSSL then fails with, if it fails at all.
+static _Thread_local bool starved;
+
 static void *take(size_t n, const char *file, int line)
 {
     (void)file, (void)line;
-    return n > 0 ? mem_alloc(n, 1) : NULL;
+    void *p = n > 0 ? mem_alloc(n, 1) : NULL;
+    starved |= n > 0 && !p;
+    return p;
 }
 
 static void give(void *p, const char *file, int line)
@@ -65,7 +70,11 @@ static void give(void *p, const char *file, int line)
 
 static void *retake(void *p, size_t n, const char *file, int line)
 {
-    if (n > 0) return mem_realloc(p, n, 1);
+    if (n > 0) {
+        void *more = mem_realloc(p, n, 1);
+        starved |= !more;
+        return more;
+    }
     give(p, file, line);
     return NULL;
 }
@@ -254,10 +263,12 @@ static int make(SSL_CTX **out, const char *cert, const char *key, const char *cl
 {
     TRY(begin_once(e));
     ERR_clear_error();
+    starved = false;
     SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
     int rc = ctx && set_up(ctx) ? 0 : fail(e, "TLS", "it cannot be set up");
     if (rc == 0) rc = load_pair(ctx, cert, key, until_s, e);
     if (rc == 0 && client_ca) rc = load_authority(ctx, client_ca, e);
+    if (starved) rc = err_set(e, ERR_MEMORY, "no memory for TLS");
     if (rc < 0)
         SSL_CTX_free(ctx);
     else
