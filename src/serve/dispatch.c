@@ -36,6 +36,8 @@ static const char *allow_header(unsigned methods)
         {HTTP_POST | HTTP_OPTIONS, "Allow: POST, OPTIONS\r\n"},
         {HTTP_GET | HTTP_HEAD | HTTP_POST | HTTP_OPTIONS, "Allow: GET, HEAD, POST, OPTIONS\r\n"},
         {HTTP_PUT | HTTP_OPTIONS, "Allow: PUT, OPTIONS\r\n"},
+        {HTTP_PUT | HTTP_DELETE | HTTP_OPTIONS, "Allow: PUT, DELETE, OPTIONS\r\n"},
+        {HTTP_GET | HTTP_HEAD | HTTP_PUT | HTTP_OPTIONS, "Allow: GET, HEAD, PUT, OPTIONS\r\n"},
         {HTTP_GET | HTTP_HEAD | HTTP_DELETE | HTTP_OPTIONS, "Allow: GET, HEAD, DELETE, OPTIONS\r\n"},
         {HTTP_DELETE | HTTP_OPTIONS, "Allow: DELETE, OPTIONS\r\n"},
         {HTTP_GET | HTTP_HEAD | HTTP_PUT | HTTP_DELETE | HTTP_OPTIONS, "Allow: GET, HEAD, PUT, DELETE, OPTIONS\r\n"},

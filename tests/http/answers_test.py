@@ -111,6 +111,14 @@ class Answers(ServiceTest):
             self.assertEqual(answer.headers["content-type"], "text/plain; charset=utf-8")
             self.assertIn(b"titanic, version 1", answer.body)
 
+    def test_allow_names_no_more_than_there_is(self):
+        with self.server.client() as c:
+            for path, operations in c.ask(get("/openapi.json")).json()["paths"].items():
+                there = {method.upper() for method in operations} | {"HEAD", "OPTIONS"}
+                path = re.sub(r"{[^}]*}", "x", path)
+                answer = c.ask(f"OPTIONS {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+                self.assertLessEqual(set(answer.headers["allow"].split(", ")), there, path)
+
     def test_head_and_options(self):
         with self.server.client() as c:
             whole = c.ask(get("/api/v1/models"))
