@@ -1,9 +1,10 @@
 // explain MODEL ROWS THREADS RUNS [VALUES [CLASS]]: explains the rows (float32, row-major, in a file) with a model
-// whose inputs are numbers, and prints the seconds of each run and a sum of the result; VALUES gets base and
-// contributions as float64. SPDX-License-Identifier: Apache-2.0
+// whose inputs are numbers, and prints for each run its seconds and those of the processor, and a sum of the result;
+// VALUES gets base and contributions as float64. SPDX-License-Identifier: Apache-2.0
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/clock.h"
 #include "base/files.h"
@@ -19,6 +20,14 @@ static void die(const char *what, const err *e)
 {
     fprintf(stderr, "bench explain: %s: %s\n", what, e->msg);
     exit(1);
+}
+
+// Seconds of the processor, of all threads.
+static double busy_s(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
 typedef struct work {
@@ -80,8 +89,9 @@ static void run(const model *m, const float *x, size_t n_rows, size_t n_threads,
     work w = {m, &b, &p, &out};
     for (size_t i = 0; i < n_runs; i++) {
         uint64_t start = clock_monotonic_ns();
+        double busy = busy_s();
         pool_run(workers, (n_rows + BLOCK - 1) / BLOCK, explain_block, &w);
-        printf("%.6f ", (double)(clock_monotonic_ns() - start) / 1e9);
+        printf("%.6f %.6f ", (double)(clock_monotonic_ns() - start) / 1e9, busy_s() - busy);
     }
     uint64_t sum = hash_bytes(out.contributions, n_rows * out.n_columns * sizeof *out.contributions, 0);
     printf("%016llx\n", (unsigned long long)sum);

@@ -96,21 +96,20 @@ def from_lightgbm(booster, path):
     return e.save(path, 0)
 
 
-def slipway(model, threads, runs=1):
+def slipway(model, threads):
     values = os.path.join(FOLDER, "values")
-    out = subprocess.run([PROGRAM, model, os.path.join(FOLDER, "rows"), str(threads), str(runs), values], check=True,
+    out = subprocess.run([PROGRAM, model, os.path.join(FOLDER, "rows"), str(threads), "1", values], check=True,
                          capture_output=True, text=True).stdout.split()
     table = np.fromfile(values).reshape(ROWS, COLUMNS + 1)
-    return min(float(s) for s in out[:runs]), np.concatenate([table[:, 1:], table[:, :1]], axis=1)
+    return float(out[0]), float(out[1]), np.concatenate([table[:, 1:], table[:, :1]], axis=1)
 
 
 def timed(explain):
-    start = time.perf_counter()
+    start, busy = time.perf_counter(), time.process_time()
     values = explain()
     if isinstance(values, tuple):  # it has looked at the clock itself
         return values
-    values = np.asarray(values)
-    return time.perf_counter() - start, values
+    return time.perf_counter() - start, time.process_time() - busy, np.asarray(values)
 
 
 def fast(model, threads):  # a process of its own, which says how long it took
@@ -118,7 +117,7 @@ def fast(model, threads):  # a process of its own, which says how long it took
     out = subprocess.run([FAST, os.path.join(os.path.dirname(os.path.abspath(__file__)), "fast.py"), model,
                           os.path.join(FOLDER, "rows"), str(COLUMNS), str(threads), values], check=True,
                          stdout=subprocess.PIPE, text=True).stdout
-    return float(out.split()[-1]), np.fromfile(values).reshape(ROWS, COLUMNS + 1)
+    return (*map(float, out.split()[-2:]), np.fromfile(values).reshape(ROWS, COLUMNS + 1))
 
 
 def with_base(explainer):
@@ -128,26 +127,30 @@ def with_base(explainer):
 
 def compare(title, model, peers):
     """peers: name -> (threads, function or None to explain, whether it is the same model)."""
-    seconds, difference = {}, {}
+    seconds, busy, difference = {}, {}, {}
     for _ in range(RUNS):
         ours = {}
         for threads in sorted({p[0] for p in peers.values()}):
-            s, ours[threads] = slipway(model, threads)
+            s, b, ours[threads] = slipway(model, threads)
             seconds.setdefault(("slipway", threads), []).append(s)
+            busy.setdefault(("slipway", threads), []).append(b)
         for name, (threads, explain, same) in peers.items():
-            s, values = timed(explain)
+            s, b, values = timed(explain)
             seconds.setdefault((name, threads), []).append(s)
+            busy.setdefault((name, threads), []).append(b)
             if same:
                 difference[name] = float(np.abs(values - ours[threads]).max())
     print(f"{title}, {ROWS} rows")
     ratios = []
     for (name, threads), s in seconds.items():
-        s = statistics.median(s)
-        line = f"  {name.split()[0]:12} {threads} threads  {s:9.3f} s  {1e3 * s / ROWS:8.3f} ms a row"
+        s, b = statistics.median(s), statistics.median(busy[(name, threads)])
+        line = f"  {name.split()[0]:12} {threads} threads  {s:9.3f} s  of the processor {b:9.3f} s"
         if name != "slipway":
+            # Of both, the lesser: where others use the machine too, seconds that pass say little.
             ratio = s / statistics.median(seconds[("slipway", threads)])
-            ratios.append((ratio, name, threads))
-            line += f"  ratio {ratio:6.1f}"
+            of_processor = b / statistics.median(busy[("slipway", threads)])
+            ratios.append((min(ratio, of_processor), name, threads))
+            line += f"  ratios {ratio:5.1f} {of_processor:5.1f}"
             line += f"  largest difference {difference[name]:.1e}" if name in difference else "  (a model of its own)"
         print(line, flush=True)
     return ratios

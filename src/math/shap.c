@@ -150,11 +150,17 @@ typedef struct tree_shape {
     double *leaf_values;     // (n) 0 of others
     double *z;               // (n) of the edge to here
     double *tables;          // (n_inner, WAYS, PARTS, n_points)
+    double *inverses;        // (n, n_points)
     double *products;        // (n, n_points), of one row
     uint8_t *ways, *seconds; // (n_inner), of one row: how it is left; whether the row goes to the second child
     double expected;
     bool all_leq;
 } tree_shape;
+
+// Of the integral, in lanes: t, 1 - t, weights, 1 / (1 - t).
+typedef struct points {
+    const lanes *t, *rest, *weights, *inverse_rest;
+} points;
 
 static int no_memory(err *e, size_t n)
 {
@@ -268,47 +274,61 @@ static int weigh_tree(tree_shape *s, const trees *t, size_t tree, arena *a, err 
 
 // f(o) = o t + z (1 - t) of an edge whose feature is known to pass (o = 1) or not. On the edge to a child the product
 // gets f(child) / f(above), and its feature gets (o - z) / f of the child's edge less that of the edge above: with it,
-// an edge takes back what the one above gave for the leaves below.
-static void fill_table(double *table, const tree_shape *s, const inner *here, const double *t, const double *rest,
-                       const double *weights)
+// an edge takes back what the one above gave for the leaves below. inverse: (n, n_points) 1 / f(1) of each edge.
+static inline __attribute__((always_inline)) void fill_child(lanes *table, const tree_shape *s, const points *p,
+                                                             const inner *here, int second, size_t n_vectors)
 {
-    size_t n = s->n_points;
-    uint32_t edge = s->edge_above[here->first];
-    double z_above = edge == NO_NODE ? 1 : s->z[edge];
-#define PART(way, part) table[((way)*PARTS + (part)) * n + q]
-    for (int second = 0; second < 2; second++) {
-        uint32_t child = here->first + (uint32_t)second;
-        double z = s->z[child], value = s->inner_of[child] == NO_NODE ? s->leaf_values[child] : 1;
-        double share = z_above > 0 ? z / z_above : 0;
-        int passes = second ? SECOND : FIRST, fails = second ? FIRST : SECOND;
-        int factor = second ? FACTOR_SECOND : FACTOR_FIRST, gives = second ? GIVES_SECOND : GIVES_FIRST;
-        for (size_t q = 0; q < n; q++) {
-            double f_above = t[q] + z_above * rest[q], f = t[q] + z * rest[q];
-            if (edge == NO_NODE) f_above = 1;
-            double taken = edge == NO_NODE ? 0 : (1 - z_above) / f_above;
-            PART(LOST, factor) = share * value;
-            PART(LOST, gives) = 0;
-            PART(passes, factor) = f / f_above * value;
-            PART(passes, gives) = weights[q] * ((1 - z) / f - taken);
-            PART(fails, factor) = z * rest[q] / f_above * value;
-            PART(fails, gives) = weights[q] * (-1 / rest[q] - taken);
-        }
+    static const lanes none = {0, 0, 0, 0}, one = {1, 1, 1, 1};
+    uint32_t edge = s->edge_above[here->first], child = here->first + (uint32_t)second;
+    double z_above = edge == NO_NODE ? 1 : s->z[edge], z = s->z[child], share = z_above > 0 ? z / z_above : 0;
+    double value = s->inner_of[child] == NO_NODE ? s->leaf_values[child] : 1;
+    const lanes *inverse_above = edge == NO_NODE ? NULL : (const lanes *)s->inverses + edge * n_vectors;
+    lanes *inverse = (lanes *)s->inverses + child * n_vectors;
+    int passes = second ? SECOND : FIRST, fails = second ? FIRST : SECOND;
+    int factor = second ? FACTOR_SECOND : FACTOR_FIRST, gives = second ? GIVES_SECOND : GIVES_FIRST;
+#define PART(way, part) table[((way)*PARTS + (part)) * n_vectors + v]
+    for (size_t v = 0; v < n_vectors; v++) {
+        const lanes above = inverse_above ? inverse_above[v] : one, f = p->t[v] + z * p->rest[v];
+        const lanes taken = (1 - z_above) * above;
+        inverse[v] = 1 / f;
+        PART(LOST, factor) = none + share * value;
+        PART(LOST, gives) = none;
+        PART(passes, factor) = f * above * value;
+        PART(passes, gives) = p->weights[v] * ((1 - z) * inverse[v] - taken);
+        PART(fails, factor) = z * p->rest[v] * above * value;
+        PART(fails, gives) = p->weights[v] * (-p->inverse_rest[v] - taken);
     }
 #undef PART
 }
 
-static int fill_tables(tree_shape *s, arena *a, err *e)
+static inline __attribute__((always_inline)) void fill_any(const tree_shape *s, const points *p)
+{
+    size_t n_vectors = s->n_points / LANES;
+    for (size_t k = 0; k < s->n_inner; k++) {
+        lanes *table = (lanes *)s->tables + k * WAYS * PARTS * n_vectors;
+        for (int second = 0; second < 2; second++) {
+            if (n_vectors == 1) // so that the loop inside has a length that is known
+                fill_child(table, s, p, &s->inners[k], second, 1);
+            else
+                fill_child(table, s, p, &s->inners[k], second, n_vectors);
+        }
+    }
+}
+
+static int reserve_tables(tree_shape *s, points *p, arena *a, err *e)
 {
     size_t n = s->n_points;
-    double *points = arena_alloc(a, n, 3 * sizeof *points);
+    double *values = arena_aligned(a, 64, n, 4 * sizeof *values);
     s->tables = arena_aligned(a, 64, s->n_inner, WAYS * PARTS * n * sizeof *s->tables);
+    s->inverses = arena_aligned(a, 64, s->n, n * sizeof *s->inverses);
     s->products = arena_aligned(a, 64, s->n, n * sizeof *s->products);
     s->ways = arena_alloc(a, s->n_inner, sizeof *s->ways);
     s->seconds = arena_alloc(a, s->n_inner, sizeof *s->seconds);
-    if (!points || !s->tables || !s->products || !s->ways || !s->seconds) return no_memory(e, s->n);
-    find_points(n, points, points + n, points + 2 * n);
-    for (size_t k = 0; k < s->n_inner; k++)
-        fill_table(s->tables + k * WAYS * PARTS * n, s, &s->inners[k], points, points + n, points + 2 * n);
+    if (!values || !s->tables || !s->inverses || !s->products || !s->ways || !s->seconds) return no_memory(e, s->n);
+    find_points(n, values, values + n, values + 2 * n);
+    for (size_t q = 0; q < n; q++) values[3 * n + q] = 1 / values[n + q];
+    const lanes *vectors = (const lanes *)values;
+    *p = (points){vectors, vectors + n / LANES, vectors + 2 * (n / LANES), vectors + 3 * (n / LANES)};
     return 0;
 }
 
@@ -408,14 +428,16 @@ static inline __attribute__((always_inline)) void explain_any(const tree_shape *
     }
 }
 
-static void explain_plain(const tree_shape *s, const rows *r)
+static void explain_plain(const tree_shape *s, const points *p, const rows *r)
 {
+    fill_any(s, p);
     explain_any(s, r);
 }
 
 #if defined(__x86_64__)
-__attribute__((target("avx2"))) static void explain_avx2(const tree_shape *s, const rows *r)
+__attribute__((target("avx2"))) static void explain_avx2(const tree_shape *s, const points *p, const rows *r)
 {
+    fill_any(s, p);
     explain_any(s, r);
 }
 #else
@@ -433,11 +455,12 @@ static int explain_tree(const trees *t, size_t tree, size_t score, const shap_gr
         for (size_t i = 0; i < r->n; i++) r->explained[i] += s.leaf_values[0];
         return 0;
     }
-    TRY(fill_tables(&s, a, e));
+    points p;
+    TRY(reserve_tables(&s, &p, a, e));
     if (cpu_level_get() >= CPU_AVX2)
-        explain_avx2(&s, r);
+        explain_avx2(&s, &p, r);
     else
-        explain_plain(&s, r);
+        explain_plain(&s, &p, r);
     return 0;
 }
 
