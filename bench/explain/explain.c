@@ -16,7 +16,7 @@
 enum { BLOCK = 128 };
 static const size_t FILE_MAX = (size_t)4 << 30, MEMORY_MAX = (size_t)8 << 30;
 
-static void die(const char *what, const err *e)
+_Noreturn static void die(const char *what, const err *e)
 {
     fprintf(stderr, "bench explain: %s: %s\n", what, e->msg);
     exit(1);
@@ -104,7 +104,7 @@ static model *open_model(const char *path)
 {
     buf file;
     package *p;
-    model *m;
+    model *m = NULL;
     err e = ERR_NONE;
     if (file_read(path, FILE_MAX, &file, &e) < 0 || package_from_onnx(&p, buf_str(&file), &e) < 0 ||
         model_open(&m, p, &e) < 0 || model_explains(m, &e) < 0)
