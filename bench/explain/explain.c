@@ -1,6 +1,7 @@
 // explain MODEL ROWS THREADS RUNS [VALUES [CLASS]]: explains the rows (float32, row-major, in a file) with a model
 // whose inputs are numbers, and prints for each run its seconds and those of the processor, and a sum of the result;
-// VALUES gets base and contributions as float64. SPDX-License-Identifier: Apache-2.0
+// VALUES gets base and contributions as float64.
+// SPDX-License-Identifier: Apache-2.0
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

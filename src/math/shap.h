@@ -10,7 +10,8 @@
 // a polynomial of degree d - 1, which Gauss and Legendre's rule with d / 2 points integrates exactly. All factors lie
 // in 0..1 and all weights are positive: nothing cancels. The products are carried down the tree at those points and
 // their sums carried up, where each edge gives its part, as in Yu, Xu, Hu and Du (2022), "Linear TreeSHAP", who
-// interpolate polynomials instead: O(nodes * depth) a row, not O(nodes * depth^2). SPDX-License-Identifier: Apache-2.0
+// interpolate polynomials instead: O(nodes * depth) a row, not O(nodes * depth^2).
+// SPDX-License-Identifier: Apache-2.0
 #ifndef SLIPWAY_MATH_SHAP_H
 #define SLIPWAY_MATH_SHAP_H
 

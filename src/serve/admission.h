@@ -1,5 +1,6 @@
 // What waits, measured, so that what would wait too long is refused at once: for the workers' queue and for event
-// loops. The queue of a model has its own rules, see batcher.h. SPDX-License-Identifier: Apache-2.0
+// loops. The queue of a model has its own rules, see batcher.h.
+// SPDX-License-Identifier: Apache-2.0
 #ifndef SLIPWAY_SERVE_ADMISSION_H
 #define SLIPWAY_SERVE_ADMISSION_H
 

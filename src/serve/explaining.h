@@ -1,5 +1,6 @@
 // Explanations of requests: they take many times what a prediction does, so whether and where they are made has rules
-// of its own. Part of serve/inference, which is who calls it. SPDX-License-Identifier: Apache-2.0
+// of its own. Part of serve/inference, which is who calls it.
+// SPDX-License-Identifier: Apache-2.0
 #ifndef SLIPWAY_SERVE_EXPLAINING_H
 #define SLIPWAY_SERVE_EXPLAINING_H
 

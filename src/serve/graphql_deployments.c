@@ -155,9 +155,7 @@ RESOLVER(shadow_since)
 RESOLVER(shadow_fault_text)
 {
     UNUSED;
-    const snapshot_model *m = shadow_of(object);
-    const snapshot_version *v = snapshot_version_find(m, m->shadowing.version);
-    *out = gql_of_text(m->shadow ? shadow_fault(m->shadow) : v ? v->fault : NULL);
+    *out = gql_of_text(snapshot_shadow_fault(shadow_of(object)));
     return 0;
 }
 

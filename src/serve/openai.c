@@ -1,5 +1,6 @@
 // Models in OpenAI's shape, and the routes that language models answer. No model that can be deployed today is one:
-// what asks for text is told so, in the shape in which its client expects errors. SPDX-License-Identifier: Apache-2.0
+// what asks for text is told so, in the shape in which its client expects errors.
+// SPDX-License-Identifier: Apache-2.0
 #include "serve/openai.h"
 
 #include <inttypes.h>

@@ -1,5 +1,6 @@
 // The OpenAPI 3.1 description: what routes say is text from the start, what a model adds is text from when it is
-// loaded, and a caller gets those pieces that concern it, joined. SPDX-License-Identifier: Apache-2.0
+// loaded, and a caller gets those pieces that concern it, joined.
+// SPDX-License-Identifier: Apache-2.0
 #ifndef SLIPWAY_SERVE_OPENAPI_H
 #define SLIPWAY_SERVE_OPENAPI_H
 

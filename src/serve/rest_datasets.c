@@ -467,12 +467,6 @@ static const route routes[] = {
      ROUTE_BLOCKS},
 };
 
-#define KEY_HEADER                                                                              \
-    API_HEADER("Idempotency-Key", "The same key and request give the same answer for 24 hours", \
-               "{'type':'string','maxLength':255}")
-#define PAGE_QUERY                                                                                     \
-    API_QUERY("limit", "At most so many", "{'type':'integer','minimum':1,'maximum':500,'default':50}") \
-    "," API_QUERY("before", "Those with a smaller number: the next page", "{'type':'integer','minimum':1}")
 #define DATASET_ANSWERS                                              \
     API_ANSWER("201", "A new dataset", API_JSON(API_REF("dataset"))) \
     "," API_ANSWER("200", "The dataset that has this content already", API_JSON(API_REF("dataset")))

@@ -89,17 +89,11 @@ static json_t *version_json(int64_t version, const served *v)
                      (double)reading_percentile_ns(&r, 0.95) / 1e3);
 }
 
-static const char *shadow_fault_of(const snapshot_model *m)
-{
-    const snapshot_version *v = snapshot_version_find(m, m->shadowing.version);
-    return m->shadow ? shadow_fault(m->shadow) : v && v->fault ? v->fault : "it is not loaded yet";
-}
-
 // What a shadow did, with what the primary did meanwhile.
 static json_t *shadow_json(const snapshot_model *m)
 {
     const shadowing *d = &m->shadowing;
-    const char *fault = shadow_fault_of(m);
+    const char *fault = snapshot_shadow_fault(m);
     char time[CLOCK_TEXT_SIZE];
     shadow_reading r;
     json_t *j =
@@ -366,9 +360,6 @@ static const route routes[] = {
      end_shadow, MAY_DEPLOY, ROUTE_BLOCKS},
 };
 
-#define KEY_HEADER                                                                              \
-    API_HEADER("Idempotency-Key", "The same key and request give the same answer for 24 hours", \
-               "{'type':'string','maxLength':255}")
 #define LOADED(what) API_ANSWER("200", what, API_JSON(API_REF("load")))
 
 static const route_api api[] = {

@@ -532,12 +532,6 @@ static const route routes[] = {
      MAY_READ, ROUTE_BLOCKS},
 };
 
-#define KEY_HEADER                                                                              \
-    API_HEADER("Idempotency-Key", "The same key and request give the same answer for 24 hours", \
-               "{'type':'string','maxLength':255}")
-#define PAGE_QUERY                                                                                     \
-    API_QUERY("limit", "At most so many", "{'type':'integer','minimum':1,'maximum':500,'default':50}") \
-    "," API_QUERY("before", "Those with a smaller number: the next page", "{'type':'integer','minimum':1}")
 #define EVENTS_MORE                                                             \
     API_HEADER("Last-Event-ID", "Only what came after it", "{'type':'string'}") \
     "," API_QUERY("after", "The same", "{'type':'integer','minimum':0}")

@@ -399,9 +399,7 @@ static const route_api api[] = {
     {.route = "deleteModel", .more = FORCE_QUERY, .answers = API_ANSWER_EMPTY("204", "It is gone")},
     {.route = "listVersions", .answers = API_ANSWER("200", "Oldest first", API_JSON(API_REF("version_list")))},
     {.route = "uploadVersion",
-     .more = API_QUERY("alias", "Point this alias at it", "{'type':'string'}") "," API_HEADER(
-         "Idempotency-Key", "The same key and request give the same answer for 24 hours",
-         "{'type':'string','maxLength':255}"),
+     .more = API_QUERY("alias", "Point this alias at it", "{'type':'string'}") "," KEY_HEADER,
      .body = API_MEDIA("application/octet-stream", "{}"),
      .answers = UPLOAD_ANSWERS},
     {.route = "getVersion", .answers = API_ANSWER("200", "The version", API_JSON(API_REF("version")))},
@@ -418,10 +416,7 @@ static const route_api api[] = {
      .body = API_JSON("{'type':'object','additionalProperties':false,'required':['version'],"
                       "'properties':{'version':{'type':'integer','minimum':1}}}"),
      .answers = ALIAS_ANSWER},
-    {.route = "rollBackAlias",
-     .parameters = "name alias",
-     .more = API_HEADER("Idempotency-Key", "The same key and request give the same answer for 24 hours",
-                        "{'type':'string','maxLength':255}")},
+    {.route = "rollBackAlias", .parameters = "name alias", .more = KEY_HEADER},
     {.route = "deleteAlias", .parameters = "name alias", .answers = API_ANSWER_EMPTY("204", "It is gone")},
     {.route = "rollBackAlias", .parameters = "name alias", .answers = ALIAS_ANSWER},
 };

@@ -11,6 +11,14 @@
 
 #define JSON_TYPE "application/json"
 
+// What the description says of parameters that several routes have.
+#define KEY_HEADER                                                                              \
+    API_HEADER("Idempotency-Key", "The same key and request give the same answer for 24 hours", \
+               "{'type':'string','maxLength':255}")
+#define PAGE_QUERY                                                                                     \
+    API_QUERY("limit", "At most so many", "{'type':'integer','minimum':1,'maximum':500,'default':50}") \
+    "," API_QUERY("before", "Those with a smaller number: the next page", "{'type':'integer','minimum':1}")
+
 enum { OWNED_NAME_SIZE = MODEL_NAME_MAX + 1, JSON_BODY_MAX = 1 << 20 };
 
 // A model as the registry calls it, from the name that the caller gave: "NAME", or "TENANT/NAME". One out of the

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "model/baseline.h"
 #include "serve/access.h"
 #include "serve/example.h"
 
@@ -55,15 +56,11 @@ served *served_hold(served *v)
     return v;
 }
 
-// The number that a row's answer is watched by, as 0 to 1: the probability of the second of two classes, the highest
-// of several, or a value's place in the range of the training rows. NaN: none.
+// The number that a row's answer is watched by, as 0 to 1: a value by its place in the range of the training rows.
 static double watched_score(const schema_target *t, const float *scores, size_t n)
 {
-    if (t->task == TASK_REGRESSION) return 0.1 + 0.8 * (scores[0] - t->min) / (t->max - t->min);
-    if (n == 2) return scores[1];
-    double best = n > 0 ? scores[0] : NAN;
-    for (size_t i = 1; i < n; i++) best = fmax(best, scores[i]);
-    return best;
+    double score = (double)baseline_score(t, scores, n);
+    return t->task == TASK_REGRESSION ? 0.1 + 0.8 * (score - t->min) / (t->max - t->min) : score;
 }
 
 void served_observe(const served *v, size_t slot, const prediction *out)

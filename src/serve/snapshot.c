@@ -76,6 +76,12 @@ snapshot_version *snapshot_version_find(const snapshot_model *m, int64_t version
     return NULL;
 }
 
+const char *snapshot_shadow_fault(const snapshot_model *m)
+{
+    const snapshot_version *v = snapshot_version_find(m, m->shadowing.version);
+    return m->shadow ? shadow_fault(m->shadow) : v && v->fault ? v->fault : "it is not loaded yet";
+}
+
 int64_t snapshot_version_of(const snapshot_model *m, str name)
 {
     int64_t version;

@@ -72,6 +72,9 @@ const snapshot_model *snapshot_find(const snapshot *s, str name); // NULL if the
 snapshot_version *snapshot_version_find(const snapshot_model *m, int64_t version);
 int64_t snapshot_version_of(const snapshot_model *m, str name);
 
+// Why a model's shadow predicts nothing, a sentence; NULL: it does. The model has one (shadowing.id).
+const char *snapshot_shadow_fault(const snapshot_model *m);
+
 // The texts of one model, for the catalog: row, card and etag.
 MUST_CHECK int snapshot_describe(snapshot_model *s, const registry_model *m, err *e);
 

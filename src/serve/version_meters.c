@@ -3,6 +3,8 @@
 #include "serve/version_meters.h"
 
 #include <inttypes.h>
+#include <stddef.h>
+#include <string.h>
 
 enum { BUCKET_STEPS = 2 }; // of a version's times, in a bucket of the histogram
 
@@ -18,30 +20,15 @@ static void line(buf *out, const char *name, const char *of, int64_t version, ui
 
 // ---- versions that are loaded
 
-static uint64_t requests_of(const served *v)
-{
-    return served_requests(v);
-}
-
-static uint64_t rows_of(const served *v)
-{
-    uint64_t n = 0;
-    for (size_t i = 0; i < v->n_slots; i++) n += counter_get(&v->counts->slots[i].rows);
-    return n;
-}
-
-static uint64_t failed_of(const served *v)
-{
-    return atomic_load_explicit(&v->counts->failed, memory_order_relaxed);
-}
-
 static const struct {
     const char *name, *help;
-    uint64_t (*get)(const served *v);
+    size_t at; // in served_totals
 } of_versions[] = {
-    {"version_requests_total", "Requests that a version answered since it was loaded.", requests_of},
-    {"version_rows_total", "Rows that a version answered.", rows_of},
-    {"version_failed_total", "Requests that a version failed at, or that wanted other columns of it.", failed_of},
+    {"version_requests_total", "Requests that a version answered since it was loaded.",
+     offsetof(served_totals, requests)},
+    {"version_rows_total", "Rows that a version answered.", offsetof(served_totals, rows)},
+    {"version_failed_total", "Requests that a version failed at, or that wanted other columns of it.",
+     offsetof(served_totals, failed)},
 };
 
 static void write_versions(const snapshot *s, buf *out)
@@ -51,8 +38,11 @@ static void write_versions(const snapshot *s, buf *out)
         for (size_t i = 0; i < s->n; i++)
             for (size_t k = 0; k < s->models[i].n_versions; k++) {
                 const snapshot_version *v = &s->models[i].versions[k];
-                if (v->served)
-                    line(out, of_versions[f].name, s->models[i].name, v->version, of_versions[f].get(v->served));
+                if (!v->served) continue;
+                const served_totals all = served_total(v->served);
+                uint64_t value;
+                memcpy(&value, (const char *)&all + of_versions[f].at, sizeof value);
+                line(out, of_versions[f].name, s->models[i].name, v->version, value);
             }
     }
 }
@@ -82,8 +72,7 @@ static void write_all_times(const snapshot *s, buf *out)
 {
     head(out, "version_seconds", "histogram",
          "Times of predictions: of all while a canary or a shadow is out or they wait in a queue, else of one in 256. "
-         "The "
-         "sum is of upper bounds.");
+         "The sum is of upper bounds.");
     for (size_t i = 0; i < s->n; i++)
         for (size_t k = 0; k < s->models[i].n_versions; k++)
             if (s->models[i].versions[k].served) write_times(s->models[i].name, s->models[i].versions[k].served, out);
@@ -120,68 +109,67 @@ static void write_canaries(const snapshot *s, buf *out)
 
 // ---- shadows
 
-typedef enum shadow_count {
-    SHADOW_REQUESTS,
-    SHADOW_ROWS,
-    SHADOW_FAILED,
-    SHADOW_OTHER_LABEL,
-    SHADOW_COUNTS_N
-} shadow_count;
+typedef struct shadow_family {
+    const char *name, *help;
+    void (*write)(const struct shadow_family *f, const snapshot_model *m, const shadow_reading *r, buf *out);
+    size_t at; // of the number, in shadow_reading
+} shadow_family;
 
-static uint64_t count_of(const shadow_reading *r, shadow_count which)
+static void write_count(const shadow_family *f, const snapshot_model *m, const shadow_reading *r, buf *out)
 {
-    return which == SHADOW_REQUESTS ? r->seen.requests
-           : which == SHADOW_ROWS   ? r->rows
-           : which == SHADOW_FAILED ? r->seen.failed
-                                    : r->other_label;
+    uint64_t value;
+    memcpy(&value, (const char *)r + f->at, sizeof value);
+    line(out, f->name, m->name, m->shadowing.version, value);
 }
+
+static void write_real(const shadow_family *f, const snapshot_model *m, double value, buf *out)
+{
+    buf_format(out, "slipway_%s{model=\"%s\",version=\"%" PRId64 "\"} %.9g\n", f->name, m->name, m->shadowing.version,
+               value);
+}
+
+static void write_difference(const shadow_family *f, const snapshot_model *m, const shadow_reading *r, buf *out)
+{
+    write_real(f, m, r->difference, out);
+}
+
+static void write_spent(const shadow_family *f, const snapshot_model *m, const shadow_reading *r, buf *out)
+{
+    write_real(f, m, (double)r->spent_ns / 1e9, out);
+}
+
+static void write_dropped(const shadow_family *f, const snapshot_model *m, const shadow_reading *r, buf *out)
+{
+    for (int k = 0; k < 2; k++)
+        buf_format(out, "slipway_%s{model=\"%s\",version=\"%" PRId64 "\",reason=\"%s\"} %" PRIu64 "\n", f->name,
+                   m->name, m->shadowing.version, k == 0 ? "busy" : "too_large",
+                   k == 0 ? r->dropped_busy : r->dropped_large);
+}
+
+static const shadow_family of_shadows[] = {
+    {"shadow_requests_total", "Copies of requests that a shadow predicted.", write_count,
+     offsetof(shadow_reading, seen.requests)},
+    {"shadow_rows_total", "Rows of them, compared with what was answered.", write_count,
+     offsetof(shadow_reading, rows)},
+    {"shadow_failed_total", "Copies that a shadow failed at, or would have refused.", write_count,
+     offsetof(shadow_reading, seen.failed)},
+    {"shadow_other_label_total", "Rows for which a shadow has another label than what was answered.", write_count,
+     offsetof(shadow_reading, other_label)},
+    {"shadow_difference_total", "Sum over rows of the absolute difference of scores.", write_difference, 0},
+    {"shadow_seconds_total", "Time that a shadow's predictions took.", write_spent, 0},
+    {"shadow_dropped_total", "Copies that were not taken, by reason.", write_dropped, 0},
+};
 
 static void write_shadows(const snapshot *s, buf *out)
 {
-    static const struct {
-        const char *name, *help;
-    } all[SHADOW_COUNTS_N] = {
-        {"shadow_requests_total", "Copies of requests that a shadow predicted."},
-        {"shadow_rows_total", "Rows of them, compared with what was answered."},
-        {"shadow_failed_total", "Copies that a shadow failed at, or would have refused."},
-        {"shadow_other_label_total", "Rows for which a shadow has another label than what was answered."},
-    };
-    shadow_reading r;
-    for (size_t f = 0; f < SHADOW_COUNTS_N; f++) {
-        head(out, all[f].name, "counter", all[f].help);
+    for (size_t f = 0; f < sizeof of_shadows / sizeof *of_shadows; f++) {
+        head(out, of_shadows[f].name, "counter", of_shadows[f].help);
         for (size_t i = 0; i < s->n; i++) {
-            const snapshot_model *m = &s->models[i];
-            if (!m->shadow) continue;
-            shadow_read(m->shadow, &r);
-            line(out, all[f].name, m->name, m->shadowing.version, count_of(&r, f));
+            shadow_reading r;
+            if (!s->models[i].shadow) continue;
+            shadow_read(s->models[i].shadow, &r);
+            of_shadows[f].write(&of_shadows[f], &s->models[i], &r, out);
         }
-    }
-    head(out, "shadow_difference_total", "counter", "Sum over rows of the absolute difference of scores.");
-    for (size_t i = 0; i < s->n; i++) {
-        const snapshot_model *m = &s->models[i];
-        if (!m->shadow) continue;
-        shadow_read(m->shadow, &r);
-        buf_format(out, "slipway_shadow_difference_total{model=\"%s\",version=\"%" PRId64 "\"} %.9g\n", m->name,
-                   m->shadowing.version, r.difference);
-    }
-    head(out, "shadow_seconds_total", "counter", "Time that a shadow's predictions took.");
-    for (size_t i = 0; i < s->n; i++) {
-        const snapshot_model *m = &s->models[i];
-        if (!m->shadow) continue;
-        shadow_read(m->shadow, &r);
-        buf_format(out, "slipway_shadow_seconds_total{model=\"%s\",version=\"%" PRId64 "\"} %.9f\n", m->name,
-                   m->shadowing.version, (double)r.spent_ns / 1e9);
-    }
-    head(out, "shadow_dropped_total", "counter", "Copies that were not taken, by reason.");
-    for (size_t i = 0; i < s->n; i++) {
-        const snapshot_model *m = &s->models[i];
-        if (!m->shadow) continue;
-        shadow_read(m->shadow, &r);
-        for (int k = 0; k < 2; k++)
-            buf_format(out,
-                       "slipway_shadow_dropped_total{model=\"%s\",version=\"%" PRId64 "\",reason=\"%s\"} %" PRIu64 "\n",
-                       m->name, m->shadowing.version, k == 0 ? "busy" : "too_large",
-                       k == 0 ? r.dropped_busy : r.dropped_large);
     }
 }
 

@@ -1,5 +1,6 @@
 // MLflow's CSV bodies over any bytes, against a schema with every type: texts of what is accepted outlive the frame
-// they were read into. SPDX-License-Identifier: Apache-2.0
+// they were read into.
+// SPDX-License-Identifier: Apache-2.0
 #include "base/arena.h"
 #include "helpers/batches.h"
 #include "serve/mlflow_body.h"

@@ -1,6 +1,7 @@
 // Tensors in binary: the first bytes choose a column, a datatype, the number of rows, what stands for a missing value,
 // and whether the declared size tells the truth; the rest is the data. What is accepted is right, value by value, for
-// the datatypes that a few lines can decode. SPDX-License-Identifier: Apache-2.0
+// the datatypes that a few lines can decode.
+// SPDX-License-Identifier: Apache-2.0
 #include <math.h>
 #include <stdint.h>
 #include <stdio.h>

@@ -1,5 +1,6 @@
 // The children of a test: found, waited for, looked at. A test program that starts runners is one, too: its main()
-// calls children_main() first. SPDX-License-Identifier: Apache-2.0
+// calls children_main() first.
+// SPDX-License-Identifier: Apache-2.0
 #ifndef SLIPWAY_TESTS_HELPERS_CHILDREN_H
 #define SLIPWAY_TESTS_HELPERS_CHILDREN_H
 

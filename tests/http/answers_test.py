@@ -53,6 +53,16 @@ class Answers(ServiceTest):
         api = self.server.ask(get("/openapi.json")).json()
         return api["paths"][f"/api/v1/models/{name}/predict"]["post"]["requestBody"]["content"]["application/json"]["example"]
 
+    def test_options_list_what_a_path_knows(self):
+        host = f"Host: 127.0.0.1:{self.server.port}\r\n\r\n"
+        for path, methods in (("/health/live", "GET HEAD"), ("/api/v1/models/titanic/predict", "POST"),
+                              ("/api/v1/models/titanic/versions", "GET HEAD POST"),
+                              ("/api/v1/models/titanic/deployment", "GET HEAD PUT"),
+                              ("/api/v1/models/titanic/deployment/shadow", "PUT DELETE"),
+                              ("/api/v1/models/titanic/aliases/live", "GET HEAD PUT DELETE")):
+            answer = self.server.ask(f"OPTIONS {path} HTTP/1.1\r\n{host}".encode())
+            self.assertEqual(set(answer.headers["allow"].split(", ")), {*methods.split(), "OPTIONS"}, path)
+
     def test_openapi_and_its_examples(self):
         answer = self.server.ask(get("/openapi.json"))
         api = answer.json()

@@ -1,6 +1,6 @@
 // Runs and datasets while memory, the calls of base/files, or the disk (SQLite included) fail at the 1st, 2nd, ...
-// moment: a failed change has changed nothing and left no file, an acknowledged one is there. SPDX-License-Identifier:
-// Apache-2.0
+// moment: a failed change has changed nothing and left no file, an acknowledged one is there.
+// SPDX-License-Identifier: Apache-2.0
 #include "registry/datasets.h"
 
 #include "base/files.h"

@@ -15,11 +15,11 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
-#include "base/child.h"
 #include "base/files.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "helpers/certificate.h"
 #include "helpers/nets.h"
 #include "registry/registry.h"
 #include "serve/jobs.h"
@@ -29,7 +29,7 @@ enum { ANSWER_MAX = 1 << 16, STEPS_EACH = 60, STRIDE = 9, WAIT_MS = 20000 };
 
 typedef struct scene {
     char *folder, *data_dir;
-    char cert[512], key[512]; // "": no TLS
+    char cert[CERTIFICATE_PATH_SIZE], key[CERTIFICATE_PATH_SIZE]; // "": no TLS
     size_t jobs_max;
     server *server;
     pthread_t thread;
@@ -320,28 +320,12 @@ static int ask_client(const int down[2], const int up[2])
     return status;
 }
 
-static void make_certificate(scene *s)
-{
-    snprintf(s->cert, sizeof s->cert, "%s/cert.pem", s->folder);
-    snprintf(s->key, sizeof s->key, "%s/key.pem", s->folder);
-    const char *const arguments[] = {
-        "openssl", "req",     "-x509", "-newkey", "ec",    "-pkeyopt", "ec_paramgen_curve:P-256",
-        "-nodes",  "-keyout", s->key,  "-out",    s->cert, "-subj",    "/CN=localhost",
-        "-days",   "2",       NULL};
-    const child_options o = {.argv = arguments, .output_max = 1000, .time_ms_max = 20000};
-    child_result r;
-    err e = ERR_NONE;
-    check_ok(child_run(&r, &o, &e), &e);
-    assert_int_equal(r.status, 0);
-    buf_clear(&r.output);
-}
-
 static void memory_runs_out_in_tls(void **state)
 {
     enum { TLS_STRIDE = 5 };
     scene *s = *state;
     int down[2], up[2], status;
-    make_certificate(s);
+    certificate_make(s->folder, s->cert, s->key);
     assert_true(pipe(down) == 0 && pipe(up) == 0);
     pid_t client = fork(); // before there are threads
     if (client == 0) {

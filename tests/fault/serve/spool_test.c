@@ -1,5 +1,6 @@
 // A body that is taken into a file while memory, or the calls of base/files, fail at the 1st, 2nd, ... moment: what did
-// not come to its end has left no file. SPDX-License-Identifier: Apache-2.0
+// not come to its end has left no file.
+// SPDX-License-Identifier: Apache-2.0
 #include "serve/spool.h"
 
 #include "fault/faults.h"

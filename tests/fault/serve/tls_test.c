@@ -1,12 +1,13 @@
 // Certificates read while memory fails at the 1st, 2nd, ... moment: what is missing is said to be memory, not a fault
-// of the files, and what was shown before stays. SPDX-License-Identifier: Apache-2.0
+// of the files, and what was shown before stays.
+// SPDX-License-Identifier: Apache-2.0
 #include "serve/tls.h"
 
-#include "base/child.h"
 #include "fault/faults.h"
+#include "helpers/certificate.h"
 
 typedef struct scene {
-    char *folder, cert[512], key[512];
+    char *folder, cert[CERTIFICATE_PATH_SIZE], key[CERTIFICATE_PATH_SIZE];
 } scene;
 
 static int read_all(void *context, err *e)
@@ -44,28 +45,12 @@ static uint64_t some_faults(fault_work *work, void *context)
     }
 }
 
-static void make_certificate(scene *s)
-{
-    snprintf(s->cert, sizeof s->cert, "%s/cert.pem", s->folder);
-    snprintf(s->key, sizeof s->key, "%s/key.pem", s->folder);
-    const char *const arguments[] = {
-        "openssl", "req",     "-x509", "-newkey", "ec",    "-pkeyopt", "ec_paramgen_curve:P-256",
-        "-nodes",  "-keyout", s->key,  "-out",    s->cert, "-subj",    "/CN=localhost",
-        "-days",   "2",       NULL};
-    const child_options o = {.argv = arguments, .output_max = 1000, .time_ms_max = 20000};
-    child_result r;
-    err e = ERR_NONE;
-    check_ok(child_run(&r, &o, &e), &e);
-    assert_int_equal(r.status, 0);
-    buf_clear(&r.output);
-}
-
 static void certificates_are_read(void **state)
 {
     (void)state;
     scene s = {.folder = check_folder()};
     err e = ERR_NONE;
-    make_certificate(&s);
+    certificate_make(s.folder, s.cert, s.key);
     check_ok(read_all(&s, &e), &e); // what OpenSSL keeps for ever is there from now on
     assert_true(some_faults(read_all, &s) > 100);
     const tls_files f = {.cert = s.cert, .key = s.key};

@@ -5,9 +5,8 @@
 
 #include <math.h>
 
-#include "base/files.h"
-#include "base/json.h"
 #include "base/mem.h"
+#include "helpers/expectations.h"
 #include "prepare/statistics.h"
 #include "serve/drift.h"
 
@@ -16,24 +15,10 @@ static const double tolerance = 1e-13, tolerance_relative = 1e-12;
 
 enum { ROWS_A_REQUEST = 100, STEP_MS = 2000, WINDOW_MS = 3600000, CATEGORIES_MOST = 256 };
 
-static json_t *expectations;
-
 static int load(void **state)
 {
     (void)state;
-    buf text;
-    err e = ERR_NONE;
-    if (file_read(TEST_SOURCE_DIR "/tests/golden/drift/drift.json", 1 << 20, &text, &e) < 0) return -1;
-    int rc = json_parse(&expectations, buf_str(&text), &e);
-    buf_clear(&text);
-    return rc;
-}
-
-static int unload(void **state)
-{
-    (void)state;
-    json_decref(expectations);
-    return 0;
+    return expectations_load(TEST_SOURCE_DIR "/tests/golden/drift/drift.json");
 }
 
 static bool is_text(const json_t *list)
@@ -208,5 +193,5 @@ static void drift_is_numpys(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(drift_is_numpys)};
-    return cmocka_run_group_tests(tests, load, unload);
+    return cmocka_run_group_tests(tests, load, expectations_unload);
 }

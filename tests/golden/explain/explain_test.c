@@ -2,10 +2,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <math.h>
 
-#include "base/files.h"
-#include "base/json.h"
 #include "base/mem.h"
 #include "check.h"
+#include "helpers/expectations.h"
 #include "model/model.h"
 
 // Leaves are float32 in the graph and float64 in scikit-learn: 2^-25 each, of values of about 1 to 10.
@@ -13,24 +12,10 @@ static const double tolerance = 1e-6;
 
 enum { ROWS_MAX = 16, FEATURES_MAX = 16, MEMORY = 64 << 20 };
 
-static json_t *expectations;
-
 static int load(void **state)
 {
     (void)state;
-    buf text;
-    err e = ERR_NONE;
-    if (file_read(TEST_SOURCE_DIR "/tests/golden/explain/explain.json", 1 << 20, &text, &e) < 0) return -1;
-    int rc = json_parse(&expectations, buf_str(&text), &e);
-    buf_clear(&text);
-    return rc;
-}
-
-static int unload(void **state)
-{
-    (void)state;
-    json_decref(expectations);
-    return 0;
+    return expectations_load(TEST_SOURCE_DIR "/tests/golden/explain/explain.json");
 }
 
 static int digit_of(char c)
@@ -116,5 +101,5 @@ static void as_shap_says(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(as_shap_says)};
-    return cmocka_run_group_tests(tests, load, unload);
+    return cmocka_run_group_tests(tests, load, expectations_unload);
 }

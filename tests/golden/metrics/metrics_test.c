@@ -1,39 +1,18 @@
 // Every metric against scikit-learn's answers in metrics.json (make.py writes it).
 // SPDX-License-Identifier: Apache-2.0
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 
-#include <cmocka.h>
-
-#include "base/files.h"
-#include "base/json.h"
 #include "base/mem.h"
 #include "evaluate/metrics.h"
+#include "helpers/expectations.h"
 
 // Both sides add up to a few hundred float64 terms, in different orders.
 static const double tolerance = 1e-14, tolerance_relative = 1e-12;
 
-static json_t *expectations;
-
 static int load(void **state)
 {
     (void)state;
-    buf text;
-    err e = ERR_NONE;
-    if (file_read(TEST_SOURCE_DIR "/tests/golden/metrics/metrics.json", 1 << 20, &text, &e) < 0) return -1;
-    int rc = json_parse(&expectations, buf_str(&text), &e);
-    buf_clear(&text);
-    return rc;
-}
-
-static int unload(void **state)
-{
-    (void)state;
-    json_decref(expectations);
-    return 0;
+    return expectations_load(TEST_SOURCE_DIR "/tests/golden/metrics/metrics.json");
 }
 
 static float *floats(const json_t *list)
@@ -139,5 +118,5 @@ int main(void)
         cmocka_unit_test(test_classification),
         cmocka_unit_test(test_regression),
     };
-    return cmocka_run_group_tests(tests, load, unload);
+    return cmocka_run_group_tests(tests, load, expectations_unload);
 }

@@ -1,5 +1,7 @@
 // Quotas under threads, several servers and kill -9: what is recorded is never below what was answered, at most one
-// lease a killed server above it, and never above the quota. Threads: no SPDX-License-Identifier: Apache-2.0
+// lease a killed server above it, and never above the quota.
+// Threads: no
+// SPDX-License-Identifier: Apache-2.0
 #define _GNU_SOURCE
 #include "serve/quota.h"
 

@@ -1,5 +1,7 @@
 // The supervisor of runs, with this program as their process: to the end, refused, cancelled, interrupted; one
-// supervisor for a folder. Labels: thread SPDX-License-Identifier: Apache-2.0
+// supervisor for a folder.
+// Labels: thread
+// SPDX-License-Identifier: Apache-2.0
 #include "serve/jobs.h"
 
 #include <time.h>
